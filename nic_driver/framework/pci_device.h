@@ -1,0 +1,35 @@
+// A PCIe function as its driver sees it: the same driver binary runs on VFIO
+// and on vfio-user through this interface.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+
+namespace bulkhead::nic_driver {
+
+// Register access has PCIe's ordering: writes are posted and arrive in order; a
+// read comes after every write before it.
+//
+// What is missing is missing on purpose: config writes, DMA maps and reset stay
+// with the platform service (S3). Interrupts arrive on the grant's eventfds.
+class PciDevice {
+ public:
+  virtual ~PciDevice() = default;
+
+  // 32-bit register at byte `offset` of BAR `bar`. A device that is gone reads
+  // as all ones, as real hardware does; see gone().
+  virtual uint32_t Read32(int bar, uint32_t offset) = 0;
+  virtual void Write32(int bar, uint32_t offset, uint32_t value) = 0;
+
+  // Reads `width` (1, 2 or 4) bytes of config space.
+  virtual absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) = 0;
+
+  // The device does not answer any more: surprise removal.
+  virtual bool gone() const = 0;
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_

@@ -1,0 +1,144 @@
+// The client's end of a packet-stream session: the library that programs link.
+//
+//   auto session = Session::Open({.label = "probe", .instance = "nic0"});
+//   TxBuffer buffer;
+//   if (session->AllocTx({&buffer, 1}) == 1) {
+//     std::memcpy(buffer.data, frame, size);
+//     session->SubmitTx({{.offset = buffer.offset, .length = size}});
+//   }
+//   session->Flush();
+//   session->Wait(-1);
+//   RxPiece pieces[32];
+//   size_t n = session->Receive(pieces);
+//   …
+//   session->Release({pieces, n});
+//
+// The session outlives drivers (S6). When the driver dies, calls simply move no
+// frames for a moment; tx pieces that the device may or may not have sent are
+// counted `indeterminate` (S8).
+#ifndef BULKHEAD_PACKET_STREAM_CLIENT_H_
+#define BULKHEAD_PACKET_STREAM_CLIENT_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "packet_stream/geometry.h"
+#include "packet_stream/layout.h"
+
+namespace bulkhead::packet_stream {
+
+// What happens to frames that were submitted and not acknowledged when the
+// driver died.
+enum class OnRestart : uint8_t {
+  kCountIndeterminate,  // At most once: they are counted and forgotten.
+  kResubmit,            // At least once: they are sent again.
+};
+
+struct OpenOptions {
+  std::string socket;  // Empty: $BULKHEAD_RUN_DIR/session.sock, else the
+                       // default run directory's.
+  std::string label;
+  std::string instance;
+  SessionGeometry geometry;
+  OnRestart on_restart = OnRestart::kCountIndeterminate;
+};
+
+// A tx buffer that the caller owns until it submits or returns it.
+struct TxBuffer {
+  uint8_t* data = nullptr;
+  uint32_t offset = 0;    // For Descriptor::offset.
+  uint32_t capacity = 0;  // Bytes.
+};
+
+// A piece of a received frame; the memory is the caller's until Release.
+struct RxPiece {
+  const uint8_t* data = nullptr;
+  uint32_t buffer = 0;  // Its number, for Release.
+  uint16_t length = 0;
+  uint16_t flags = 0;  // DescriptorFlags; kMore: the frame goes on.
+};
+
+// Pieces, each in exactly one place (S8):
+//   tx_submitted = tx_done + tx_dropped_invalid + tx_dropped_no_link
+//                + tx_dropped_device + tx_indeterminate + in flight
+struct SessionCounters {
+  uint64_t tx_submitted = 0;
+  uint64_t tx_done = 0;
+  uint64_t tx_dropped_invalid = 0;
+  uint64_t tx_dropped_no_link = 0;
+  uint64_t tx_dropped_device = 0;
+  uint64_t tx_indeterminate = 0;
+  uint64_t tx_resubmitted = 0;
+  uint64_t rx_received = 0;
+  uint64_t recoveries = 0;  // Epoch changes lived through.
+  uint64_t doorbells = 0;   // eventfd writes.
+};
+
+struct SessionStatus {
+  SessionState state = SessionState::kRecovering;
+  uint32_t epoch = 0;
+  uint32_t generation = 0;
+  bool link_up = false;
+  uint32_t speed_mbps = 0;
+  uint32_t mtu = 0;
+  uint32_t offloads = 0;
+  std::array<uint8_t, 6> mac = {};
+};
+
+// Requires: one thread.
+// Guarantees: no call but Wait blocks. No call allocates, locks or makes a
+// system call, except Open, Wait, and Flush when the provider sleeps.
+class Session {
+ public:
+  // Errors carry the provider's words: NotFound, ResourceExhausted (busy or
+  // over quota), PermissionDenied, InvalidArgument, Unavailable.
+  static absl::StatusOr<std::unique_ptr<Session>> Open(
+      const OpenOptions& options);
+  virtual ~Session() = default;
+
+  // Takes up to out.size() free tx buffers; returns how many.
+  [[nodiscard]] virtual size_t AllocTx(std::span<TxBuffer> out) = 0;
+  // Gives buffers back unsent.
+  virtual void ReturnTx(std::span<const TxBuffer> buffers) = 0;
+  // Queues pieces of whole frames. Each offset must lie in a buffer that
+  // AllocTx gave and that was not yet submitted (DCHECKed).
+  virtual void SubmitTx(std::span<const Descriptor> descriptors) = 0;
+  // Tx buffers that the provider holds.
+  virtual uint32_t tx_in_flight() const = 0;
+
+  // Takes up to out.size() received pieces; returns how many. The session
+  // recovers from a driver's death inside this call, once what the dead driver
+  // had published is received and released.
+  [[nodiscard]] virtual size_t Receive(std::span<RxPiece> out) = 0;
+  virtual void Release(std::span<const RxPiece> pieces) = 0;
+
+  // Publishes what was queued, collects acknowledgements, and wakes the
+  // provider if it sleeps. Call once per batch.
+  virtual void Flush() = 0;
+
+  // Sleeps until there are frames, acknowledgements or news, or until
+  // `timeout_ms` (-1: for ever) has passed. For a loop of one's own: ArmWait,
+  // and if it returns true, wait for fd() to be readable, then DisarmWait.
+  virtual void Wait(int timeout_ms) = 0;
+  [[nodiscard]] virtual bool ArmWait() = 0;
+  virtual void DisarmWait() = 0;
+  virtual int fd() const = 0;
+
+  // Not ok once the session is over: the provider broke the protocol, was told
+  // to close, or is gone for good.
+  virtual absl::Status health() const = 0;
+  virtual SessionStatus status() const = 0;
+  virtual const SessionCounters& counters() const = 0;
+  virtual const SessionGeometry& geometry() const = 0;
+};
+
+}  // namespace bulkhead::packet_stream
+
+#endif  // BULKHEAD_PACKET_STREAM_CLIENT_H_

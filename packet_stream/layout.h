@@ -1,0 +1,124 @@
+// The bytes that two processes share in a packet-stream session, and nothing
+// else. Values read from these structures are hostile input (S7).
+//
+// Four areas, each with one writer (the other side's descriptor is read-only):
+//
+//   client control    client    tx submit ring, rx ack ring, sleeping, epoch
+//   provider control  provider  rx submit ring, tx ack ring, sleeping, epoch
+//   tx data           client    tx_buffers × buffer_bytes: frames to send
+//   rx data           provider  rx_buffers × buffer_bytes: frames received
+//
+// No consumer index is shared. A submit ring has an entry per buffer, and so
+// has the ack ring of the other direction; a buffer is in at most one of them
+// (S2). So an honest producer never finds a ring full, and needs to know
+// nothing of the consumer's position.
+#ifndef BULKHEAD_PACKET_STREAM_LAYOUT_H_
+#define BULKHEAD_PACKET_STREAM_LAYOUT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace bulkhead::packet_stream {
+
+// Flags of a descriptor.
+enum DescriptorFlags : uint16_t {
+  kMore = 1 << 0,            // The frame goes on in the next descriptor.
+  kChecksumNeeded = 1 << 1,  // tx: fill the 16-bit one's complement sum of
+                             // checksum_start…end in at start + offset.
+  kChecksumGood = 1 << 2,    // rx: the NIC verified the L4 checksum.
+};
+
+// One piece of a frame. Written once by the submitter before it publishes.
+struct Descriptor {
+  uint32_t offset;          // Bytes from the start of the data area. A piece
+                            // lies within one buffer.
+  uint16_t length;          // Bytes, at least 1.
+  uint16_t flags;           // DescriptorFlags.
+  uint16_t checksum_start;  // From the start of the frame; with
+                            // kChecksumNeeded, in the first piece.
+  uint16_t checksum_offset;
+  uint32_t reserved;  // 0.
+};
+static_assert(sizeof(Descriptor) == 16 && alignof(Descriptor) == 4);
+
+// What became of a buffer's piece of a frame.
+enum class AckStatus : uint8_t {
+  kDone = 0,         // tx: the device took it. rx: the client is done with it.
+  kInvalid = 1,      // Dropped: the descriptor made no sense.
+  kNoLink = 2,       // Dropped: the link is down.
+  kDeviceError = 3,  // Dropped: the device refused it.
+};
+
+// An acknowledgement: the buffer goes back to its submitter.
+//   bits 0–23 buffer number (offset / buffer_bytes), bits 24–31 AckStatus.
+using Ack = uint32_t;
+constexpr Ack MakeAck(uint32_t buffer, AckStatus status) {
+  return buffer | static_cast<uint32_t>(status) << 24;
+}
+constexpr uint32_t AckBuffer(Ack ack) { return ack & 0xffffff; }
+constexpr AckStatus StatusOf(Ack ack) {
+  return static_cast<AckStatus>(ack >> 24);
+}
+
+// Free-running 32-bit index of the next entry to be written; entry i of a ring
+// is at i & (capacity - 1). One cache line each.
+struct alignas(64) RingTail {
+  std::atomic<uint32_t> value;
+};
+static_assert(std::atomic<uint32_t>::is_always_lock_free);
+
+// First page of a control area; the rings follow, see ControlAreaLayout.
+struct ControlHeader {
+  RingTail
+      submit_tail;    // Client control: tx submit. Provider control: rx submit.
+  RingTail ack_tail;  // Client control: rx ack. Provider control: tx ack.
+  // 1 while the writer of this area sleeps or is about to: the peer must write
+  // the doorbell after its next publish. Paired sequentially consistent
+  // accesses, see doorbell.h.
+  alignas(64) std::atomic<uint32_t> sleeping;
+  // Client control: the epoch for which the client has emptied and reset its
+  // rings. Provider control: the epoch its tails belong to. Written last, with
+  // release; the peer ignores an area whose epoch is not the session's.
+  alignas(64) std::atomic<uint32_t> epoch;
+};
+static_assert(sizeof(ControlHeader) == 256);
+
+constexpr size_t kControlHeaderBytes = 4096;
+
+enum class LinkState : uint32_t { kDown = 0, kUp = 1 };
+enum class SessionState : uint32_t {
+  kRunning = 1,     // An instance drives the NIC.
+  kRecovering = 2,  // The instance died or restarts; frames will flow again.
+  kParked = 3,      // It failed too often: an operator has to act.
+  kClosed = 4,      // The session is over; open a new one.
+};
+
+// Written by the platform service alone. `version` is a sequence lock: odd
+// while a writer is inside.
+struct StatusPage {
+  std::atomic<uint32_t> version;
+  std::atomic<uint32_t> epoch;  // Grows whenever the provider was replaced.
+  std::atomic<uint32_t> state;  // SessionState
+  std::atomic<uint32_t> link;   // LinkState
+  std::atomic<uint32_t> speed_mbps;
+  std::atomic<uint32_t> mtu;
+  std::atomic<uint32_t> generation;
+  std::atomic<uint32_t> offloads;  // Bits kOffload…
+  std::atomic<uint64_t> mac;       // Byte 0 of the address in bits 0–7.
+};
+static_assert(sizeof(StatusPage) == 40);
+constexpr size_t kStatusPageBytes = 4096;
+
+constexpr uint32_t kOffloadTxChecksum = 1 << 0;
+constexpr uint32_t kOffloadRxChecksum = 1 << 1;
+
+// Limits that any geometry must keep.
+constexpr uint32_t kMinBuffers = 2;
+constexpr uint32_t kMaxBuffers = 65536;
+constexpr uint32_t kMinBufferBytes = 256;
+constexpr uint32_t kMaxBufferBytes = 65536;
+
+}  // namespace bulkhead::packet_stream
+
+#endif  // BULKHEAD_PACKET_STREAM_LAYOUT_H_
