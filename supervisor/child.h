@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/event_loop.h"
 #include "base/seqpacket.h"
@@ -17,6 +20,11 @@
 namespace bulkhead::supervisor {
 
 constexpr int kParentChannelFd = 3;
+
+// For the first line of main: ends the process with status 2 and a plain
+// message when descriptor 3 is not a parent channel, i.e. when somebody typed
+// the program's name into a shell.
+void RequireParentChannel(absl::string_view program);
 
 // What Start brought.
 struct StartOrder {
@@ -39,8 +47,11 @@ class Child {
  public:
   struct Handlers {
     std::function<void(StartOrder)> start;
-    std::function<void()> stop;          // Ends with exit status 0.
-    std::function<Progress()> progress;  // Asked at each ping.
+    // Sees to it that the process ends with exit status 0, at once or after an
+    // orderly finish; the supervisor waits one second. Empty: exits at once.
+    std::function<void()> stop;
+    // Asked at each ping. Empty: no work is ever waiting.
+    std::function<Progress()> progress;
   };
 
   // Takes descriptor 3 and the handlers, drops what privilege is left (second
@@ -56,6 +67,7 @@ class Child {
  private:
   Child(EventLoop& loop, Handlers handlers, SeqpacketChannel channel);
   void HandleReadable();
+  void Send(const google::protobuf::MessageLite& message);
 
   EventLoop& loop_;
   Handlers handlers_;
