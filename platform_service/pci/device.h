@@ -1,0 +1,52 @@
+// What is known of one PCIe function, whichever bus it was found on. Plain
+// data: enumeration fills it in, policy matches on it, the API shows it.
+#ifndef BULKHEAD_PLATFORM_SERVICE_PCI_DEVICE_H_
+#define BULKHEAD_PLATFORM_SERVICE_PCI_DEVICE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace bulkhead::pci {
+
+enum class Source : uint8_t {
+  kSimulated,  // A nic_model process.
+  kSysfs,      // This machine's PCIe bus.
+  kRecorded,   // A recorded `lspci -xxxx` dump: to look at, not to drive.
+};
+
+// "simulated", "sysfs" or "recorded".
+const char* SourceName(Source source);
+
+struct PciDeviceInfo {
+  std::string address;  // "0000:01:00.0"
+  Source source = Source::kSysfs;
+  std::string name;  // Scenario name of a simulated NIC, else empty.
+  uint16_t vendor = 0;
+  uint16_t device = 0;
+  uint16_t subsystem_vendor = 0;
+  uint16_t subsystem_device = 0;
+  uint32_t class_code = 0;  // 24 bits: class, subclass, interface.
+  uint8_t revision = 0;
+  std::string vendor_name;  // From pci.ids; empty when it does not know.
+  std::string device_name;
+  std::string class_name;
+  // Of the Device Serial Number capability, as lspci prints it:
+  // "00-1b-21-ff-ff-aa-bb-cc"; empty when there is none or it is unreadable.
+  std::string serial;
+  std::string slot;                     // Physical slot, empty when unknown.
+  std::string kernel_driver;            // "e1000e", empty when none is bound.
+  std::vector<std::string> interfaces;  // Linux interfaces on this device.
+  int iommu_group = -1;                 // -1: none.
+  // Why the machine itself needs it (S9), e.g. "eth0 carries 10.0.0.2/24 and
+  // the default route"; empty when it does not.
+  std::string used_by;
+  // What is wrong with its config space, one finding each: a device may lie.
+  std::vector<std::string> oddities;
+
+  bool operator==(const PciDeviceInfo&) const = default;
+};
+
+}  // namespace bulkhead::pci
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_PCI_DEVICE_H_

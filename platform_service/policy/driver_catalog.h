@@ -1,0 +1,35 @@
+// Which driver programs there are.
+#ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_CATALOG_H_
+#define BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_CATALOG_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace bulkhead::policy {
+
+struct DriverProgram {
+  std::string path;     // BIN/nic_driver/NAME/NAME
+  std::string missing;  // Why it cannot be run; empty: it can.
+};
+
+using DriverCatalog = std::map<std::string, DriverProgram>;
+
+// The drivers that this source tree has, built or not.
+const std::vector<std::string>& KnownDrivers();
+
+// The models of nic_model.
+const std::vector<std::string>& KnownModels();
+
+// Known drivers, and every other NAME with an executable
+// `bin_dir`/nic_driver/NAME/NAME. Looks at the file system, runs nothing.
+DriverCatalog ListDrivers(const std::string& bin_dir);
+
+// [a-z0-9_]+, at most 32 characters: such a name cannot leave its folder.
+bool IsDriverName(absl::string_view name);
+
+}  // namespace bulkhead::policy
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_CATALOG_H_

@@ -1,0 +1,22 @@
+// The devices that a scenario will have, without starting anything: what
+// `bulkhead plan` and a dry run of Apply match on.
+#ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_EXPECTED_DEVICES_H_
+#define BULKHEAD_PLATFORM_SERVICE_POLICY_EXPECTED_DEVICES_H_
+
+#include "absl/status/statusor.h"
+#include "platform_service/pci/enumerate.h"
+#include "platform_service/policy/scenario.h"
+
+namespace bulkhead::policy {
+
+// Simulated NICs as their models will announce themselves, in the scenario's
+// order and at the addresses that SimulatedAddress gives, then the devices of
+// ScenarioDevices.
+absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario);
+
+// Only what `devices:` asks for: this machine's bus or a recorded dump.
+absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario);
+
+}  // namespace bulkhead::policy
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_POLICY_EXPECTED_DEVICES_H_
