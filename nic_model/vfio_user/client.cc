@@ -81,6 +81,8 @@ class SocketClient : public Client {
         next_id_(static_cast<uint16_t>(MonotonicNs() >> 10)) {}
 
   absl::Status Negotiate();
+  // Tolerates replies to messages of a predecessor from now on.
+  void SkipStaleReplies() { adopted_ = true; }
 
   absl::StatusOr<RegionInfo> GetRegionInfo(uint32_t region) override;
   absl::StatusOr<std::vector<Doorbell>> GetDoorbells(uint32_t region) override;
@@ -111,7 +113,11 @@ class SocketClient : public Client {
                     std::span<const iovec> body, std::span<const int> fds);
   // The next whole message: its header, its body in buffer_.
   absl::StatusOr<Header> ReceiveMessage(uint64_t deadline_ns);
+  absl::StatusOr<Header> ReceiveReply(Command command);
   absl::Status CheckReply(const Header& header, Command command);
+  bool IsStale(const Header& header) const {
+    return (header.flags & kTypeMask) == kTypeReply && header.id != next_id_;
+  }
   absl::Status FillBuffer(size_t bytes, uint64_t deadline_ns);
   absl::Status WaitFor(short events, uint64_t deadline_ns);
   absl::Status WriteChunk(uint32_t region, uint64_t offset,
@@ -135,6 +141,7 @@ class SocketClient : public Client {
   int timeout_ms_;
   uint16_t next_id_;
   size_t max_fds_ = kDefaultMaxFds;  // The server takes in one message.
+  bool adopted_ = false;             // Replies to a predecessor may come.
   absl::Status broken_;              // Why the connection is of no more use.
   std::array<uint8_t, kBufferBytes> buffer_;
   size_t filled_ = 0;          // Bytes in buffer_.
@@ -266,13 +273,22 @@ absl::Status SocketClient::CheckReply(const Header& header, Command command) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<Header> SocketClient::ReceiveReply(Command command) {
+  const uint64_t deadline_ns = Deadline();
+  ASSIGN_OR_RETURN(Header header, ReceiveMessage(deadline_ns));
+  for (int i = 0; adopted_ && IsStale(header) && i < kMaxStaleReplies; ++i) {
+    ASSIGN_OR_RETURN(header, ReceiveMessage(deadline_ns));
+  }
+  RETURN_IF_ERROR(CheckReply(header, command));
+  if (filled_ != consumed_) return Nonsense("bytes after its reply");
+  return header;
+}
+
 absl::StatusOr<SocketClient::Body> SocketClient::Transact(
     Command command, std::span<const iovec> body, std::span<const int> fds,
     size_t least, size_t most) {
   RETURN_IF_ERROR(Send(command, kTypeCommand, body, fds));
-  ASSIGN_OR_RETURN(const Header header, ReceiveMessage(Deadline()));
-  RETURN_IF_ERROR(CheckReply(header, command));
-  if (filled_ != consumed_) return Nonsense("bytes after its reply");
+  ASSIGN_OR_RETURN(const Header header, ReceiveReply(command));
   const size_t bytes = header.bytes - sizeof(Header);
   if (bytes < least || bytes > most) {
     return Nonsense(
@@ -285,31 +301,18 @@ absl::Status SocketClient::Negotiate() {
   const Version version = {kMajorVersion, kMinorVersion};
   const iovec body[] = {Part(version),
                         Part(kCapabilities, sizeof(kCapabilities))};
-  RETURN_IF_ERROR(Send(Command::kVersion, kTypeCommand, body, {}));
-  const uint64_t deadline_ns = Deadline();
-  Header header = {};
-  for (int stale = 0;; ++stale) {
-    if (stale > kMaxStaleReplies) return Nonsense("no answer to VERSION");
-    ASSIGN_OR_RETURN(header, ReceiveMessage(deadline_ns));
-    if (header.id == next_id_ &&
-        header.command == static_cast<uint16_t>(Command::kVersion)) {
-      break;
-    }
-  }
-  RETURN_IF_ERROR(CheckReply(header, Command::kVersion));
   Version answer;
-  if (header.bytes < sizeof(Header) + sizeof(answer)) {
-    return Nonsense("a VERSION too short");
-  }
-  std::memcpy(&answer, buffer_.data() + sizeof(Header), sizeof(answer));
+  ASSIGN_OR_RETURN(const Body reply, Transact(Command::kVersion, body, {},
+                                              sizeof(answer), kBufferBytes));
+  std::memcpy(&answer, reply.data(), sizeof(answer));
   if (answer.major != kMajorVersion) {
     return Broken(absl::FailedPreconditionError(
         absl::StrCat("vfio-user server speaks major version ", answer.major,
                      ", this client speaks ", kMajorVersion)));
   }
-  const absl::string_view json(reinterpret_cast<const char*>(buffer_.data()) +
-                                   sizeof(Header) + sizeof(answer),
-                               header.bytes - sizeof(Header) - sizeof(answer));
+  const absl::string_view json(
+      reinterpret_cast<const char*>(reply.data()) + sizeof(answer),
+      reply.size() - sizeof(answer));
   max_fds_ = std::clamp<uint64_t>(
       FindNumber(json, "max_msg_fds").value_or(kDefaultMaxFds), 1, kMaxFds);
   return absl::OkStatus();
@@ -475,6 +478,13 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(UniqueFd socket,
                                                        int timeout_ms) {
   auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms);
   RETURN_IF_ERROR(client->Negotiate());
+  return client;
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Adopt(UniqueFd socket,
+                                                      int timeout_ms) {
+  auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms);
+  client->SkipStaleReplies();
   return client;
 }
 
