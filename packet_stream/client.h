@@ -4,7 +4,8 @@
 //   TxBuffer buffer;
 //   if (session->AllocTx({&buffer, 1}) == 1) {
 //     std::memcpy(buffer.data, frame, size);
-//     session->SubmitTx({{.offset = buffer.offset, .length = size}});
+//     const Descriptor piece = {.offset = buffer.offset, .length = size};
+//     session->SubmitTx({&piece, 1});
 //   }
 //   session->Flush();
 //   session->Wait(-1);
@@ -19,18 +20,16 @@
 #ifndef BULKHEAD_PACKET_STREAM_CLIENT_H_
 #define BULKHEAD_PACKET_STREAM_CLIENT_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/unique_fd.h"
 #include "packet_stream/geometry.h"
 #include "packet_stream/layout.h"
+#include "packet_stream/status_page.h"
 
 namespace bulkhead::packet_stream {
 
@@ -81,17 +80,6 @@ struct SessionCounters {
   uint64_t doorbells = 0;   // eventfd writes.
 };
 
-struct SessionStatus {
-  SessionState state = SessionState::kRecovering;
-  uint32_t epoch = 0;
-  uint32_t generation = 0;
-  bool link_up = false;
-  uint32_t speed_mbps = 0;
-  uint32_t mtu = 0;
-  uint32_t offloads = 0;
-  std::array<uint8_t, 6> mac = {};
-};
-
 // Requires: one thread.
 // Guarantees: no call but Wait blocks. No call allocates, locks or makes a
 // system call, except Open, Wait, and Flush when the provider sleeps.
@@ -107,13 +95,15 @@ class Session {
   [[nodiscard]] virtual size_t AllocTx(std::span<TxBuffer> out) = 0;
   // Gives buffers back unsent.
   virtual void ReturnTx(std::span<const TxBuffer> buffers) = 0;
-  // Queues pieces of whole frames. Each offset must lie in a buffer that
-  // AllocTx gave and that was not yet submitted (DCHECKed).
+  // Queues pieces of whole frames, at most kMaxFramePieces each. Each offset
+  // must lie in a buffer that AllocTx gave and that was not yet submitted
+  // (DCHECKed).
   virtual void SubmitTx(std::span<const Descriptor> descriptors) = 0;
   // Tx buffers that the provider holds.
   virtual uint32_t tx_in_flight() const = 0;
 
-  // Takes up to out.size() received pieces; returns how many. The session
+  // Takes up to out.size() received pieces; returns how many. Ends inside a
+  // frame only if `out` has no room for all pieces of one frame. The session
   // recovers from a driver's death inside this call, once what the dead driver
   // had published is received and released.
   [[nodiscard]] virtual size_t Receive(std::span<RxPiece> out) = 0;
@@ -131,8 +121,9 @@ class Session {
   virtual void DisarmWait() = 0;
   virtual int fd() const = 0;
 
-  // Not ok once the session is over: the provider broke the protocol, was told
-  // to close, or is gone for good.
+  // Not ok while nothing can be expected of the session: the provider broke the
+  // protocol (ok again once the platform has replaced it), the session was
+  // closed, or the platform is gone for good.
   virtual absl::Status health() const = 0;
   virtual SessionStatus status() const = 0;
   virtual const SessionCounters& counters() const = 0;

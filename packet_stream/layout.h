@@ -31,14 +31,14 @@ enum DescriptorFlags : uint16_t {
 
 // One piece of a frame. Written once by the submitter before it publishes.
 struct Descriptor {
-  uint32_t offset;          // Bytes from the start of the data area. A piece
-                            // lies within one buffer.
-  uint16_t length;          // Bytes, at least 1.
-  uint16_t flags;           // DescriptorFlags.
-  uint16_t checksum_start;  // From the start of the frame; with
-                            // kChecksumNeeded, in the first piece.
-  uint16_t checksum_offset;
-  uint32_t reserved;  // 0.
+  uint32_t offset;     // Bytes from the start of the data area. A piece
+                       // lies within one buffer.
+  uint16_t length;     // Bytes, at least 1.
+  uint16_t flags = 0;  // DescriptorFlags.
+  uint16_t checksum_start = 0;  // From the start of the frame; with
+                                // kChecksumNeeded, in the first piece.
+  uint16_t checksum_offset = 0;
+  uint32_t reserved = 0;
 };
 static_assert(sizeof(Descriptor) == 16 && alignof(Descriptor) == 4);
 
@@ -73,9 +73,9 @@ struct ControlHeader {
   RingTail
       submit_tail;    // Client control: tx submit. Provider control: rx submit.
   RingTail ack_tail;  // Client control: rx ack. Provider control: tx ack.
-  // 1 while the writer of this area sleeps or is about to: the peer must write
-  // the doorbell after its next publish. Paired sequentially consistent
-  // accesses, see doorbell.h.
+  // Not 0 while the writer of this area sleeps or is about to: what the peer
+  // must ring the doorbell for after its next publish (kWakeFor… bits). Paired
+  // sequentially consistent accesses, see doorbell.h.
   alignas(64) std::atomic<uint32_t> sleeping;
   // Client control: the epoch for which the client has emptied and reset its
   // rings. Provider control: the epoch its tails belong to. Written last, with
@@ -118,6 +118,9 @@ constexpr uint32_t kMinBuffers = 2;
 constexpr uint32_t kMaxBuffers = 65536;
 constexpr uint32_t kMinBufferBytes = 256;
 constexpr uint32_t kMaxBufferBytes = 65536;
+// A frame has at most so many pieces, and is published whole: the last
+// descriptor before a published tail does not say kMore.
+constexpr uint32_t kMaxFramePieces = 32;
 
 }  // namespace bulkhead::packet_stream
 

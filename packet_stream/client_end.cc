@@ -1,0 +1,479 @@
+#include "packet_stream/client_end.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "packet_stream/control_area.h"
+#include "packet_stream/session.pb.h"
+
+namespace bulkhead::packet_stream {
+namespace {
+
+// What an rx descriptor may say.
+constexpr uint16_t kRxFlags = kMore | kChecksumGood;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ClientEnd>> ClientEnd::Create(
+    ClientGrant grant, OnRestart on_restart, UniqueFd socket) {
+  const SessionGeometry& g = grant.geometry;
+  RETURN_IF_ERROR(CheckGeometry(g));
+  if (grant.epoch == 0) {
+    return absl::InvalidArgumentError(
+        "open a session: epoch 0 is none; the platform counts from 1");
+  }
+  constexpr auto kReadOnly = Access::kReadOnly;
+  constexpr auto kReadWrite = Access::kReadWrite;
+  ASSIGN_OR_RETURN(Mapping own,
+                   Mapping::MapSealed(grant.client_control.get(),
+                                      g.ClientControlBytes(), kReadWrite));
+  ASSIGN_OR_RETURN(Mapping provider,
+                   Mapping::MapSealed(grant.provider_control.get(),
+                                      g.ProviderControlBytes(), kReadOnly));
+  ASSIGN_OR_RETURN(
+      Mapping tx_data,
+      Mapping::MapSealed(grant.tx_data.get(), g.TxDataBytes(), kReadWrite));
+  ASSIGN_OR_RETURN(
+      Mapping rx_data,
+      Mapping::MapSealed(grant.rx_data.get(), g.RxDataBytes(), kReadOnly));
+  ASSIGN_OR_RETURN(
+      Mapping status,
+      Mapping::MapSealed(grant.status.get(), kStatusPageBytes, kReadOnly));
+  ASSIGN_OR_RETURN(DoorbellWaiter waiter,
+                   DoorbellWaiter::Create(std::move(grant.rx_doorbell)));
+  if (socket.valid()) {
+    RETURN_IF_ERROR(waiter.Add(socket.get(), kSocketTag));
+  }
+  const ClientMemory memory = {own.As<ControlHeader>(),
+                               provider.As<ControlHeader>(), tx_data.data(),
+                               rx_data.data(), status.As<StatusPage>()};
+  auto end = std::make_unique<ClientEnd>(
+      memory, g, grant.epoch, on_restart,
+      DoorbellRinger(std::move(grant.tx_doorbell)), std::move(waiter));
+  end->mappings_[0] = std::move(own);
+  end->mappings_[1] = std::move(provider);
+  end->mappings_[2] = std::move(tx_data);
+  end->mappings_[3] = std::move(rx_data);
+  end->mappings_[4] = std::move(status);
+  end->socket_ = SeqpacketChannel(std::move(socket));
+  return end;
+}
+
+ClientEnd::ClientEnd(ClientMemory memory, const SessionGeometry& geometry,
+                     uint32_t epoch, OnRestart on_restart,
+                     DoorbellRinger tx_doorbell, DoorbellWaiter rx_doorbell)
+    : geometry_(geometry),
+      on_restart_(on_restart),
+      own_(memory.own),
+      provider_(memory.provider),
+      tx_data_(memory.tx_data),
+      rx_data_(memory.rx_data),
+      status_(memory.status),
+      tx_doorbell_(std::move(tx_doorbell)),
+      rx_doorbell_(std::move(rx_doorbell)),
+      tx_shape_(geometry.tx_buffers, geometry.buffer_bytes),
+      tx_(&own_->submit_tail, SubmitEntries(own_), geometry.tx_buffers),
+      tx_acks_(&provider_->ack_tail, AckEntries(provider_, geometry.rx_buffers),
+               geometry.tx_buffers),
+      tx_owner_(std::make_unique<uint8_t[]>(geometry.tx_buffers)),
+      tx_free_(geometry.tx_buffers),
+      rx_shape_(geometry.rx_buffers, geometry.buffer_bytes),
+      rx_(&provider_->submit_tail, SubmitEntries(provider_),
+          geometry.rx_buffers),
+      rx_acks_(&own_->ack_tail, AckEntries(own_, geometry.tx_buffers),
+               geometry.rx_buffers),
+      rx_owner_(std::make_unique<uint8_t[]>(geometry.rx_buffers)) {
+  if (on_restart_ == OnRestart::kResubmit) {
+    tx_sent_.resize(geometry.tx_buffers);
+    tx_gathered_.reserve(geometry.tx_buffers);
+  }
+  tx_kept_.reserve(geometry.tx_buffers);
+  StartEpoch(epoch);
+}
+
+void ClientEnd::StartEpoch(uint32_t epoch) {
+  tx_.Reset();
+  rx_acks_.Reset();
+  tx_acks_.Reset();
+  rx_.Reset();
+  std::memset(rx_owner_.get(), kProviderRx, geometry_.rx_buffers);
+  rx_frame_pieces_ = 0;
+  epoch_ = epoch;
+  attached_ = false;
+  broken_ = false;
+  breach_ = absl::OkStatus();
+  // Pairs with the acquire in ProviderEnd::Ready; sequentially consistent for
+  // the provider's look before it sleeps (doorbell.h).
+  own_->epoch.store(epoch, std::memory_order_seq_cst);
+  // Always: a provider that waits for this is rarely awake.
+  tx_doorbell_.Ring();
+  ++counters_.doorbells;
+}
+
+// ---- To the provider
+
+size_t ClientEnd::AllocTx(std::span<TxBuffer> out) {
+  if (tx_free_.size() < out.size() && InStep()) CollectTxAcks();
+  const size_t count = std::min<size_t>(out.size(), tx_free_.size());
+  for (size_t i = 0; i < count; ++i) {
+    const uint32_t buffer = tx_free_.Pop();
+    tx_owner_[buffer] = kAppTx;
+    const uint32_t offset = tx_shape_.OffsetOf(buffer);
+    out[i] = {tx_data_ + offset, offset, geometry_.buffer_bytes};
+  }
+  return count;
+}
+
+void ClientEnd::ReturnTx(std::span<const TxBuffer> buffers) {
+  for (const TxBuffer& returned : buffers) {
+    const uint32_t buffer =
+        tx_shape_.BufferOf(returned.offset) & (geometry_.tx_buffers - 1);
+    assert(tx_owner_[buffer] == kAppTx);
+    tx_owner_[buffer] = kFreeTx;
+    tx_free_.Push(buffer);
+  }
+}
+
+void ClientEnd::SubmitTx(std::span<const Descriptor> descriptors) {
+  if (descriptors.empty()) return;
+  for (const Descriptor& piece : descriptors) Put(piece);
+  tx_frame_open_ = (descriptors.back().flags & kMore) != 0;
+  counters_.tx_submitted += descriptors.size();
+  tx_in_flight_ += static_cast<uint32_t>(descriptors.size());
+}
+
+inline void ClientEnd::Put(const Descriptor& piece) {
+  assert(tx_shape_.Contains(piece));
+  const uint32_t buffer =
+      tx_shape_.BufferOf(piece.offset) & (geometry_.tx_buffers - 1);
+  assert(tx_owner_[buffer] == kAppTx || tx_owner_[buffer] == kKeptTx);
+  tx_owner_[buffer] = kProviderTx;
+  tx_.Put(piece);
+  if (on_restart_ == OnRestart::kResubmit) {
+    tx_sent_[buffer] = {piece, tx_sequence_, tx_frame_};
+    ++tx_sequence_;
+    if ((piece.flags & kMore) == 0) tx_frame_ = tx_sequence_;
+  }
+}
+
+void ClientEnd::Flush() {
+  if (!InStep() || broken_) return;
+  uint32_t published = 0;
+  // A frame is published whole.
+  if (tx_.has_unpublished() && !tx_frame_open_) {
+    tx_.Publish();
+    published |= kWakeForFrames;
+  }
+  if (rx_acks_.has_unpublished()) {
+    rx_acks_.Publish();
+    published |= kWakeForAcks;
+  }
+  if (published != 0 && MustRing(provider_, published)) {
+    tx_doorbell_.Ring();
+    ++counters_.doorbells;
+  }
+  CollectTxAcks();
+}
+
+void ClientEnd::CollectTxAcks() {
+  if (!Attached()) return;
+  if (!tx_acks_.Poll(geometry_.tx_buffers)) {
+    BreakOnTail("tx ack", tx_acks_.head(), tx_acks_.claimed_tail());
+    return;
+  }
+  const uint32_t ready = tx_acks_.ready();
+  uint32_t failed = 0;
+  for (uint32_t i = 0; i < ready; ++i) {
+    const Ack ack = tx_acks_.Read(i);
+    const uint32_t buffer = AckBuffer(ack);
+    if (buffer >= geometry_.tx_buffers ||
+        StatusOf(ack) > AckStatus::kDeviceError ||
+        tx_owner_[buffer] != kProviderTx) [[unlikely]] {
+      Break(absl::StrCat("acknowledged tx buffer ", buffer, " of ",
+                         geometry_.tx_buffers, " with status ",
+                         static_cast<uint32_t>(StatusOf(ack)),
+                         ", which it does not hold or must not say"));
+      counters_.tx_done += i - failed;
+      tx_in_flight_ -= i;
+      return;
+    }
+    tx_owner_[buffer] = kFreeTx;
+    tx_free_.Push(buffer);
+    if (StatusOf(ack) != AckStatus::kDone) [[unlikely]] {
+      ++failed;
+      switch (StatusOf(ack)) {
+        case AckStatus::kInvalid:
+          ++counters_.tx_dropped_invalid;
+          break;
+        case AckStatus::kNoLink:
+          ++counters_.tx_dropped_no_link;
+          break;
+        default:
+          ++counters_.tx_dropped_device;
+          break;
+      }
+    }
+  }
+  tx_acks_.Advance(ready);
+  counters_.tx_done += ready - failed;
+  tx_in_flight_ -= ready;
+}
+
+// ---- From the provider
+
+bool ClientEnd::TakeRx(const Descriptor& piece, RxPiece* out) {
+  const uint32_t buffer = rx_shape_.BufferOf(piece.offset);
+  if (!rx_shape_.Contains(piece) || (piece.flags & ~kRxFlags) != 0 ||
+      piece.reserved != 0 || rx_owner_[buffer] != kProviderRx) [[unlikely]] {
+    const bool held =
+        buffer < geometry_.rx_buffers && rx_owner_[buffer] == kAppRx;
+    Break(absl::StrCat(
+        "an rx descriptor of offset ", piece.offset, ", length ", piece.length,
+        ", flags ", piece.flags, ", reserved ", piece.reserved,
+        held ? ": it submitted that buffer before and has not got it back"
+             : ": it must lie in one of its buffers and use known flags"));
+    return false;
+  }
+  rx_owner_[buffer] = kAppRx;
+  *out = {rx_data_ + piece.offset, buffer, piece.length, piece.flags};
+  return true;
+}
+
+size_t ClientEnd::Receive(std::span<RxPiece> out) {
+  InStep();
+  if (!Attached() || out.empty()) return 0;
+  const auto room =
+      static_cast<uint32_t>(std::min<size_t>(out.size(), geometry_.rx_buffers));
+  if (!rx_.Poll(room)) {
+    BreakOnTail("rx submit", rx_.head(), rx_.claimed_tail());
+    return 0;
+  }
+  const uint32_t count = std::min(rx_.ready(), room);
+  rx_.Prefetch(count);
+  uint32_t whole = 0;  // Pieces up to the end of the last whole frame.
+  uint32_t frame_pieces = rx_frame_pieces_;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (!TakeRx(rx_.Read(i), &out[i])) return 0;
+    if ((out[i].flags & kMore) == 0) [[likely]] {
+      whole = i + 1;
+      frame_pieces = 0;
+    } else if (++frame_pieces == kMaxFramePieces) {
+      Break(absl::StrCat("an rx frame of more than ", kMaxFramePieces,
+                         " pieces"));
+      return 0;
+    }
+  }
+  // ready() ends at a tail that the provider published.
+  if (frame_pieces != 0 && count == rx_.ready()) {
+    Break("published a part of an rx frame");
+    return 0;
+  }
+  uint32_t taken = count;
+  if (whole != 0 && whole != count) {
+    // The last frame does not fit: it waits for the next call.
+    for (uint32_t i = whole; i < count; ++i) {
+      rx_owner_[out[i].buffer] = kProviderRx;
+    }
+    taken = whole;
+    frame_pieces = 0;
+  }
+  rx_frame_pieces_ = frame_pieces;
+  rx_.Advance(taken);
+  rx_held_ += taken;
+  counters_.rx_received += taken;
+  return taken;
+}
+
+void ClientEnd::Release(std::span<const RxPiece> pieces) {
+  for (const RxPiece& piece : pieces) {
+    const uint32_t buffer = piece.buffer & (geometry_.rx_buffers - 1);
+    assert(rx_owner_[buffer] == kAppRx);
+    rx_owner_[buffer] = kProviderRx;
+    rx_acks_.Put(MakeAck(buffer, AckStatus::kDone));
+  }
+  rx_held_ -= static_cast<uint32_t>(pieces.size());
+}
+
+// ---- Epochs
+
+bool ClientEnd::NowAttached() {
+  // Pairs with ProviderEnd::Ready: its tails are those of our epoch.
+  attached_ = provider_->epoch.load(std::memory_order_acquire) == epoch_;
+  return attached_;
+}
+
+bool ClientEnd::Recover(uint32_t epoch) {
+  // The old provider is gone: what it published is all there will be.
+  CollectTxAcks();
+  if (Attached()) {
+    if (!rx_.Poll(geometry_.rx_buffers)) {
+      BreakOnTail("rx submit", rx_.head(), rx_.claimed_tail());
+    } else if (rx_.ready() > 0) {
+      return false;
+    }
+  }
+  if (rx_held_ > 0) return false;
+  tx_kept_.clear();
+  if (attached_ && on_restart_ == OnRestart::kResubmit) KeepSentFrames();
+  KeepUnsentPieces();
+  for (uint32_t buffer = 0; buffer < geometry_.tx_buffers; ++buffer) {
+    if (tx_owner_[buffer] != kProviderTx) continue;
+    tx_owner_[buffer] = kFreeTx;
+    tx_free_.Push(buffer);
+    ++counters_.tx_indeterminate;
+  }
+  tx_in_flight_ = static_cast<uint32_t>(tx_kept_.size());
+  ++counters_.recoveries;
+  StartEpoch(epoch);
+  tx_frame_ = tx_sequence_;
+  for (const Descriptor& piece : tx_kept_) Put(piece);
+  return true;
+}
+
+// Pieces that no provider can have seen go on as if nothing had happened: those
+// that were not yet published, and all if none ever attached to the epoch. No
+// buffer came back to be used again since, so that the ring still has them.
+void ClientEnd::KeepUnsentPieces() {
+  const uint32_t count = attached_ ? tx_.unpublished() : tx_in_flight_;
+  for (uint32_t i = 0; i < count; ++i) {
+    const Descriptor& piece = tx_.At(tx_.tail() - count + i);
+    tx_owner_[tx_shape_.BufferOf(piece.offset)] = kKeptTx;
+    tx_kept_.push_back(piece);
+  }
+}
+
+// Published frames of which no piece was acknowledged, in their order. A frame
+// with an acknowledged piece cannot be sent again: the piece's buffer may have
+// other contents by now.
+void ClientEnd::KeepSentFrames() {
+  const uint64_t published = tx_sequence_ - tx_.unpublished();
+  tx_gathered_.clear();
+  for (uint32_t buffer = 0; buffer < geometry_.tx_buffers; ++buffer) {
+    const Sent& sent = tx_sent_[buffer];
+    if (tx_owner_[buffer] == kProviderTx && sent.sequence < published) {
+      tx_gathered_.push_back(sent);
+    }
+  }
+  std::sort(
+      tx_gathered_.begin(), tx_gathered_.end(),
+      [](const Sent& a, const Sent& b) { return a.sequence < b.sequence; });
+  for (size_t first = 0, next; first < tx_gathered_.size(); first = next) {
+    const Sent& head = tx_gathered_[first];
+    next = first + 1;
+    while (next < tx_gathered_.size() &&
+           tx_gathered_[next].frame == head.frame) {
+      ++next;
+    }
+    const Sent& last = tx_gathered_[next - 1];
+    if ((last.piece.flags & kMore) != 0 ||
+        last.sequence - head.frame + 1 != next - first) {
+      continue;
+    }
+    for (size_t i = first; i < next; ++i) {
+      const Descriptor& piece = tx_gathered_[i].piece;
+      tx_owner_[tx_shape_.BufferOf(piece.offset)] = kKeptTx;
+      tx_kept_.push_back(piece);
+      ++counters_.tx_resubmitted;
+    }
+  }
+}
+
+// ---- Sleeping
+
+bool ClientEnd::NewsBeforeSleep() {
+  const uint32_t epoch = status_->epoch.load(std::memory_order_seq_cst);
+  if (epoch != epoch_) {
+    if (Recover(epoch)) return true;
+    // Waiting for the application to release pieces is no news to it.
+    return Attached() && rx_.ready() > 0;
+  }
+  if (!Attached()) return false;
+  if (!rx_.PollBeforeSleep()) {
+    BreakOnTail("rx submit", rx_.head(), rx_.claimed_tail());
+    return true;
+  }
+  if (!tx_acks_.PollBeforeSleep()) {
+    BreakOnTail("tx ack", tx_acks_.head(), tx_acks_.claimed_tail());
+    return true;
+  }
+  if (tx_acks_.ready() > 0) {
+    // Here and now, so that an application that needs no buffers does not find
+    // the same acknowledgements waiting for ever.
+    CollectTxAcks();
+    return true;
+  }
+  return rx_.ready() > 0;
+}
+
+bool ClientEnd::ArmWait() {
+  if (tx_.has_unpublished() || rx_acks_.has_unpublished()) Flush();
+  AnnounceSleep(own_, kWakeForFrames | kWakeForAcks);
+  if (!NewsBeforeSleep()) return true;
+  TakeSleepBack(own_);
+  return false;
+}
+
+void ClientEnd::DisarmWait() {
+  TakeSleepBack(own_);
+  HandleEvents(rx_doorbell_.Wait(0));
+}
+
+void ClientEnd::Wait(int timeout_ms) {
+  if (!ArmWait()) return;
+  const uint32_t tags = rx_doorbell_.Wait(timeout_ms);
+  TakeSleepBack(own_);
+  HandleEvents(tags);
+}
+
+void ClientEnd::HandleEvents(uint32_t tags) {
+  if ((tags & kSocketTag) == 0 || !closed_.ok()) return;
+  Closed closed;
+  std::vector<UniqueFd> fds;
+  const absl::StatusOr<bool> received = socket_.Receive(&closed, &fds, 0);
+  if (!received.ok()) {
+    closed_ = absl::UnavailableError(
+        absl::StrCat("use a session: the platform service is gone (",
+                     received.status().message(), "); open it again"));
+  } else if (*received) {
+    closed_ = absl::UnavailableError(
+        absl::StrCat("use a session: it was closed: ", closed.reason()));
+  }
+}
+
+// ---- What is wrong
+
+void ClientEnd::Break(std::string breach) {
+  broken_ = true;
+  breach = absl::StrCat("the provider broke the session's protocol: ", breach);
+  breach_ = absl::DataLossError(breach);
+  if (!socket_.valid()) return;
+  // The platform decides what becomes of the provider. It hears of it once per
+  // epoch; should its queue be full, it will see for itself.
+  ClientReport report;
+  report.set_epoch(epoch_);
+  report.set_breach(std::move(breach));
+  socket_.Send(report).IgnoreError();
+}
+
+void ClientEnd::BreakOnTail(const char* ring, uint32_t head, uint32_t tail) {
+  Break(absl::StrCat("its ", ring, " tail says ", tail, " while we are at ",
+                     head, ": it went back, or further ahead than the ring"));
+}
+
+absl::Status ClientEnd::health() const {
+  if (!closed_.ok()) return closed_;
+  if (status_->state.load(std::memory_order_acquire) ==
+      static_cast<uint32_t>(SessionState::kClosed)) {
+    return absl::UnavailableError(
+        "use a session: the platform service closed it; open it again");
+  }
+  return breach_;
+}
+
+SessionStatus ClientEnd::status() const { return ReadStatus(*status_); }
+
+}  // namespace bulkhead::packet_stream

@@ -1,0 +1,319 @@
+#include "packet_stream/provider.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "packet_stream/control_area.h"
+
+namespace bulkhead::packet_stream {
+namespace {
+
+// What a tx descriptor may say.
+constexpr uint16_t kTxFlags = kMore | kChecksumNeeded;
+
+// A sleeping provider is woken for rx acknowledgements only when it has fewer
+// than 1/4 of its rx buffers left: with more it can refill its device at the
+// next frame just as well.
+bool WantsAcks(uint32_t free, uint32_t all) { return free < all / 4 + 1; }
+
+bool GoodChecksumRequest(std::span<const Descriptor> frame, uint32_t bytes) {
+  for (const Descriptor& piece : frame.subspan(1)) {
+    if ((piece.flags & kChecksumNeeded) != 0) return false;
+  }
+  const Descriptor& first = frame[0];
+  return (first.flags & kChecksumNeeded) == 0 ||
+         uint32_t{first.checksum_start} + first.checksum_offset + 2 <= bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ProviderEnd>> ProviderEnd::Create(
+    ProviderGrant grant) {
+  RETURN_IF_ERROR(CheckGeometry(grant.geometry));
+  if (grant.epoch == 0) {
+    return absl::InvalidArgumentError(
+        "provide a session: epoch 0 is none; the platform counts from 1");
+  }
+  ASSIGN_OR_RETURN(Mapping own,
+                   Mapping::MapSealed(grant.provider_control.get(),
+                                      grant.geometry.ProviderControlBytes(),
+                                      Access::kReadWrite));
+  ASSIGN_OR_RETURN(Mapping client,
+                   Mapping::MapSealed(grant.client_control.get(),
+                                      grant.geometry.ClientControlBytes(),
+                                      Access::kReadOnly));
+  ASSIGN_OR_RETURN(DoorbellWaiter waiter,
+                   DoorbellWaiter::Create(std::move(grant.tx_doorbell)));
+  auto end = std::make_unique<ProviderEnd>(
+      ProviderMemory{own.As<ControlHeader>(), client.As<ControlHeader>()},
+      grant.geometry, grant.session_id, grant.epoch, std::move(waiter),
+      DoorbellRinger(std::move(grant.rx_doorbell)));
+  end->own_mapping_ = std::move(own);
+  end->client_mapping_ = std::move(client);
+  return end;
+}
+
+ProviderEnd::ProviderEnd(ProviderMemory memory, const SessionGeometry& geometry,
+                         uint64_t session_id, uint32_t epoch,
+                         DoorbellWaiter tx_doorbell, DoorbellRinger rx_doorbell)
+    : geometry_(geometry),
+      session_id_(session_id),
+      epoch_(epoch),
+      own_(memory.own),
+      client_(memory.client),
+      tx_doorbell_(std::move(tx_doorbell)),
+      rx_doorbell_(std::move(rx_doorbell)),
+      tx_shape_(geometry.tx_buffers, geometry.buffer_bytes),
+      tx_(&client_->submit_tail, SubmitEntries(client_), geometry.tx_buffers),
+      tx_acks_(&own_->ack_tail, AckEntries(own_, geometry.rx_buffers),
+               geometry.tx_buffers),
+      tx_owner_(std::make_unique<uint8_t[]>(geometry.tx_buffers)),
+      rx_shape_(geometry.rx_buffers, geometry.buffer_bytes),
+      rx_(&own_->submit_tail, SubmitEntries(own_), geometry.rx_buffers),
+      rx_acks_(&client_->ack_tail, AckEntries(client_, geometry.tx_buffers),
+               geometry.rx_buffers),
+      rx_owner_(std::make_unique<uint8_t[]>(geometry.rx_buffers)),
+      rx_free_(geometry.rx_buffers) {}
+
+bool ProviderEnd::Ready() {
+  if (ready_) return true;
+  // Pairs with ClientEnd's release of its epoch: its tails start from 0.
+  if (client_->epoch.load(std::memory_order_acquire) != epoch_) return false;
+  rx_.Reset();
+  tx_acks_.Reset();
+  TakeSleepBack(own_);
+  // The client believes our tails from here on; pairs with its acquire.
+  own_->epoch.store(epoch_, std::memory_order_release);
+  ready_ = true;
+  return true;
+}
+
+bool ProviderEnd::GoodTxPiece(const Descriptor& piece) const {
+  return tx_shape_.Contains(piece) && (piece.flags & ~kTxFlags) == 0 &&
+         piece.reserved == 0 &&
+         tx_owner_[tx_shape_.BufferOf(piece.offset)] == kClientTx;
+}
+
+size_t ProviderEnd::TakeTx(std::span<Descriptor> out) {
+  if (!serving()) return 0;
+  const auto room =
+      static_cast<uint32_t>(std::min<size_t>(out.size(), geometry_.tx_buffers));
+  if (!tx_.Poll(room)) {
+    BreakOnTail("tx submit", tx_.head(), tx_.claimed_tail());
+    return 0;
+  }
+  const uint32_t ready = std::min(tx_.ready(), room);
+  tx_.Prefetch(ready);
+  uint32_t used = 0;
+  uint32_t taken = 0;
+  while (used < ready) {
+    const Descriptor piece = tx_.Read(used);
+    if (piece.flags == 0) [[likely]] {
+      if (!GoodTxPiece(piece)) [[unlikely]] {
+        BreakOnDescriptor(piece);
+        return 0;
+      }
+      tx_owner_[tx_shape_.BufferOf(piece.offset)] = kOurTx;
+      out[taken++] = piece;
+      ++used;
+      continue;
+    }
+    uint32_t pieces = 0;
+    const uint32_t entries =
+        TakeFrame(piece, used, out.first(room).subspan(taken), &pieces);
+    if (broken_) return 0;
+    if (entries == 0) break;
+    used += entries;
+    taken += pieces;
+  }
+  tx_.Advance(used);
+  tx_held_ += taken;
+  return taken;
+}
+
+uint32_t ProviderEnd::TakeFrame(Descriptor first, uint32_t at,
+                                std::span<Descriptor> out, uint32_t* taken) {
+  uint32_t pieces = 0;
+  uint32_t bytes = 0;
+  for (Descriptor piece = first;; piece = tx_.Read(at + pieces)) {
+    if (!GoodTxPiece(piece)) {
+      BreakOnDescriptor(piece);
+      return 0;
+    }
+    tx_owner_[tx_shape_.BufferOf(piece.offset)] = kOurTx;
+    out[pieces++] = piece;
+    bytes += piece.length;
+    if ((piece.flags & kMore) == 0) break;
+    if (pieces == kMaxFramePieces) {
+      Break(
+          absl::StrCat("a tx frame of more than ", kMaxFramePieces, " pieces"));
+      return 0;
+    }
+    // ready() ends at a tail that the client published.
+    if (at + pieces == tx_.ready()) {
+      Break("published a part of a tx frame");
+      return 0;
+    }
+    if (pieces == out.size()) {
+      for (const Descriptor& copied : out) {
+        tx_owner_[tx_shape_.BufferOf(copied.offset)] = kClientTx;
+      }
+      return 0;
+    }
+  }
+  const std::span<const Descriptor> frame = out.first(pieces);
+  if (GoodChecksumRequest(frame, bytes)) {
+    *taken = pieces;
+  } else {
+    DropFrame(frame);
+  }
+  return pieces;
+}
+
+void ProviderEnd::DropFrame(std::span<const Descriptor> pieces) {
+  for (const Descriptor& piece : pieces) {
+    const uint32_t buffer = tx_shape_.BufferOf(piece.offset);
+    tx_owner_[buffer] = kClientTx;
+    tx_acks_.Put(MakeAck(buffer, AckStatus::kInvalid));
+  }
+}
+
+void ProviderEnd::AckTx(std::span<const Ack> acks) {
+  if (!serving()) return;
+  for (const Ack ack : acks) {
+    const uint32_t buffer = AckBuffer(ack) & (geometry_.tx_buffers - 1);
+    assert(tx_owner_[buffer] == kOurTx);
+    tx_owner_[buffer] = kClientTx;
+    tx_acks_.Put(ack);
+  }
+  tx_held_ -= static_cast<uint32_t>(acks.size());
+}
+
+size_t ProviderEnd::TakeFreeRx(std::span<uint32_t> out) {
+  if (!serving()) return 0;
+  if (rx_free_.size() < out.size()) {
+    CollectRxAcks();
+    if (broken_) return 0;
+  }
+  const size_t count = std::min<size_t>(out.size(), rx_free_.size());
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = rx_free_.Pop();
+    rx_owner_[out[i]] = kTakenRx;
+  }
+  return count;
+}
+
+void ProviderEnd::ReturnFreeRx(std::span<const uint32_t> buffers) {
+  if (!serving()) return;
+  for (const uint32_t buffer : buffers) {
+    assert(rx_owner_[buffer] == kTakenRx);
+    rx_owner_[buffer] = kFreeRx;
+    rx_free_.Push(buffer);
+  }
+}
+
+void ProviderEnd::SubmitRx(std::span<const Descriptor> descriptors) {
+  if (!serving()) return;
+  for (const Descriptor& piece : descriptors) {
+    assert(rx_shape_.Contains(piece));
+    const uint32_t buffer =
+        rx_shape_.BufferOf(piece.offset) & (geometry_.rx_buffers - 1);
+    assert(rx_owner_[buffer] == kTakenRx);
+    rx_owner_[buffer] = kClientRx;
+    rx_.Put(piece);
+  }
+}
+
+void ProviderEnd::CollectRxAcks() {
+  if (!rx_acks_.Poll(geometry_.rx_buffers)) {
+    BreakOnTail("rx ack", rx_acks_.head(), rx_acks_.claimed_tail());
+    return;
+  }
+  const uint32_t ready = rx_acks_.ready();
+  for (uint32_t i = 0; i < ready; ++i) {
+    const Ack ack = rx_acks_.Read(i);
+    const uint32_t buffer = AckBuffer(ack);
+    if (buffer >= geometry_.rx_buffers || StatusOf(ack) != AckStatus::kDone ||
+        rx_owner_[buffer] != kClientRx) [[unlikely]] {
+      Break(absl::StrCat("acknowledged rx buffer ", buffer, " of ",
+                         geometry_.rx_buffers, " with status ",
+                         static_cast<uint32_t>(StatusOf(ack)),
+                         ", which it does not hold or must not say"));
+      return;
+    }
+    rx_owner_[buffer] = kFreeRx;
+    rx_free_.Push(buffer);
+  }
+  rx_acks_.Advance(ready);
+}
+
+void ProviderEnd::Flush() {
+  if (!serving()) return;
+  uint32_t published = 0;
+  if (rx_.has_unpublished()) {
+    rx_.Publish();
+    published |= kWakeForFrames;
+  }
+  if (tx_acks_.has_unpublished()) {
+    tx_acks_.Publish();
+    published |= kWakeForAcks;
+  }
+  if (published != 0 && MustRing(client_, published)) rx_doorbell_.Ring();
+}
+
+bool ProviderEnd::ArmDoorbell(bool tx_room) {
+  if (broken_) return true;
+  if (!ready_) {
+    AnnounceSleep(own_, kWakeForFrames);
+    if (client_->epoch.load(std::memory_order_seq_cst) != epoch_) return true;
+    TakeSleepBack(own_);
+    return false;
+  }
+  const bool rx_room = WantsAcks(rx_free_.size(), geometry_.rx_buffers);
+  AnnounceSleep(own_,
+                (tx_room ? kWakeForFrames : 0) | (rx_room ? kWakeForAcks : 0));
+  if (tx_room && !tx_.PollBeforeSleep()) {
+    BreakOnTail("tx submit", tx_.head(), tx_.claimed_tail());
+  } else if (rx_room && !rx_acks_.PollBeforeSleep()) {
+    BreakOnTail("rx ack", rx_acks_.head(), rx_acks_.claimed_tail());
+  }
+  const bool acks_wait = rx_acks_.ready() > 0;
+  const bool frames_wait = tx_room && tx_.ready() > 0;
+  if (!broken_ && !acks_wait && !frames_wait) return true;
+  TakeSleepBack(own_);
+  // Here and now, so that a caller that needs no rx buffers does not find the
+  // same acknowledgements waiting for ever.
+  if (!broken_ && acks_wait) CollectRxAcks();
+  return false;
+}
+
+void ProviderEnd::DisarmDoorbell() {
+  TakeSleepBack(own_);
+  tx_doorbell_.Silence();
+}
+
+void ProviderEnd::Break(std::string breach) {
+  broken_ = true;
+  breach_ = absl::StrCat("the client broke the session's protocol: ", breach);
+}
+
+void ProviderEnd::BreakOnDescriptor(const Descriptor& piece) {
+  const uint32_t buffer = tx_shape_.BufferOf(piece.offset);
+  const bool ours =
+      buffer < geometry_.tx_buffers && tx_owner_[buffer] == kOurTx;
+  Break(absl::StrCat(
+      "a tx descriptor of offset ", piece.offset, ", length ", piece.length,
+      ", flags ", piece.flags, ", reserved ", piece.reserved,
+      ours ? ": it submitted that buffer before and has not got it back"
+           : ": it must lie in one of its buffers and use known flags"));
+}
+
+void ProviderEnd::BreakOnTail(const char* ring, uint32_t head, uint32_t tail) {
+  Break(absl::StrCat("its ", ring, " tail says ", tail, " while we are at ",
+                     head, ": it went back, or further ahead than the ring"));
+}
+
+}  // namespace bulkhead::packet_stream

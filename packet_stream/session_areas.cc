@@ -1,0 +1,112 @@
+#include "packet_stream/session_areas.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "packet_stream/doorbell.h"
+
+namespace bulkhead::packet_stream {
+namespace {
+
+absl::StatusOr<UniqueFd> Duplicate(const UniqueFd& fd) {
+  UniqueFd copy = fd.Duplicate();
+  if (!copy.valid()) return ErrnoStatus("duplicate a session's descriptor");
+  return copy;
+}
+
+}  // namespace
+
+absl::StatusOr<SessionAreas> CreateSessionAreas(
+    const SessionGeometry& geometry) {
+  RETURN_IF_ERROR(CheckGeometry(geometry));
+  std::vector<UniqueFd> fds;
+  const std::pair<const char*, size_t> memories[] = {
+      {"session_client_control", geometry.ClientControlBytes()},
+      {"session_provider_control", geometry.ProviderControlBytes()},
+      {"session_tx_data", geometry.TxDataBytes()},
+      {"session_rx_data", geometry.RxDataBytes()},
+      {"session_status", kStatusPageBytes},
+  };
+  for (const auto& [name, bytes] : memories) {
+    ASSIGN_OR_RETURN(UniqueFd memory, CreateSealedMemory(name, bytes));
+    fds.push_back(std::move(memory));
+  }
+  while (fds.size() < SessionAreas::kFds) {
+    ASSIGN_OR_RETURN(UniqueFd bell, CreateBell());
+    fds.push_back(std::move(bell));
+  }
+  return SessionAreas::Restore(geometry, std::move(fds));
+}
+
+absl::StatusOr<SessionAreas> SessionAreas::Restore(
+    const SessionGeometry& geometry, std::vector<UniqueFd> fds) {
+  RETURN_IF_ERROR(CheckGeometry(geometry));
+  if (fds.size() != kFds) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "restore a session: ", fds.size(), " descriptors, not ", kFds));
+  }
+  SessionAreas areas;
+  areas.geometry_ = geometry;
+  areas.client_control_ = std::move(fds[0]);
+  areas.provider_control_ = std::move(fds[1]);
+  areas.tx_data_ = std::move(fds[2]);
+  areas.rx_data_ = std::move(fds[3]);
+  areas.status_ = std::move(fds[4]);
+  areas.tx_bell_ = std::move(fds[5]);
+  areas.rx_bell_ = std::move(fds[6]);
+  areas.wake_bell_ = std::move(fds[7]);
+  ASSIGN_OR_RETURN(UniqueFd bell, Duplicate(areas.wake_bell_));
+  areas.platform_bell_ = DoorbellRinger(std::move(bell));
+  ASSIGN_OR_RETURN(areas.status_page_,
+                   Mapping::MapSealed(areas.status_.get(), kStatusPageBytes,
+                                      Access::kReadWrite));
+  areas.status_writer_ = StatusWriter(areas.status_page_.As<StatusPage>());
+  return areas;
+}
+
+std::vector<int> SessionAreas::Fds() const {
+  return {client_control_.get(), provider_control_.get(), tx_data_.get(),
+          rx_data_.get(),        status_.get(),           tx_bell_.get(),
+          rx_bell_.get(),        wake_bell_.get()};
+}
+
+absl::StatusOr<ClientGrant> SessionAreas::MakeClientGrant(
+    uint64_t session_id, uint32_t epoch) const {
+  ClientGrant grant;
+  grant.session_id = session_id;
+  grant.epoch = epoch;
+  grant.geometry = geometry_;
+  ASSIGN_OR_RETURN(grant.client_control, Duplicate(client_control_));
+  ASSIGN_OR_RETURN(grant.provider_control,
+                   ReopenReadOnly(provider_control_.get()));
+  ASSIGN_OR_RETURN(grant.tx_data, Duplicate(tx_data_));
+  ASSIGN_OR_RETURN(grant.rx_data, ReopenReadOnly(rx_data_.get()));
+  ASSIGN_OR_RETURN(grant.status, ReopenReadOnly(status_.get()));
+  ASSIGN_OR_RETURN(grant.tx_doorbell, Duplicate(tx_bell_));
+  ASSIGN_OR_RETURN(grant.rx_doorbell,
+                   CreateBellWaiter({rx_bell_.get(), wake_bell_.get()}));
+  return grant;
+}
+
+absl::StatusOr<ProviderGrant> SessionAreas::MakeProviderGrant(
+    uint64_t session_id, uint32_t epoch) const {
+  ProviderGrant grant;
+  grant.session_id = session_id;
+  grant.epoch = epoch;
+  grant.geometry = geometry_;
+  ASSIGN_OR_RETURN(grant.client_control, ReopenReadOnly(client_control_.get()));
+  ASSIGN_OR_RETURN(grant.provider_control, Duplicate(provider_control_));
+  ASSIGN_OR_RETURN(grant.tx_doorbell, CreateBellWaiter({tx_bell_.get()}));
+  ASSIGN_OR_RETURN(grant.rx_doorbell, Duplicate(rx_bell_));
+  return grant;
+}
+
+std::vector<int> FdsOf(const ClientGrant& grant) {
+  return {grant.client_control.get(), grant.provider_control.get(),
+          grant.tx_data.get(),        grant.rx_data.get(),
+          grant.status.get(),         grant.tx_doorbell.get(),
+          grant.rx_doorbell.get()};
+}
+
+}  // namespace bulkhead::packet_stream
