@@ -105,6 +105,7 @@ void EchoClient::Count(const RxPiece& piece, uint64_t now, bool renewed) {
     return;
   }
   ++counts_.received;
+  recovery_.received.store(counts_.received, std::memory_order_relaxed);
   if (last_received_ns_ != 0) {
     counts_.longest_gap_ns =
         std::max(counts_.longest_gap_ns, now - last_received_ns_);

@@ -51,6 +51,7 @@ class EchoClient {
     std::atomic<uint64_t> first_frame_ns{0};
     std::atomic<uint64_t> acknowledged_ns{0};
     std::atomic<uint32_t> completed{0};
+    std::atomic<uint64_t> received{0};  // As EchoCounts, but at any time.
   };
 
   static absl::StatusOr<std::unique_ptr<EchoClient>> Open(

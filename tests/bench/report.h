@@ -26,16 +26,16 @@ struct Samples {
 
 // One figure. `ratio` is value / against_value.
 struct Row {
-  std::string name;  // "warm_p50"
+  std::string name = "";  // "warm_p50"
   double value = 0;
-  std::string unit;
+  std::string unit = "";
   // What it is held against: a floor or a peer of the same run, or a budget.
   // Empty: nothing.
-  std::string against;
+  std::string against = "";
   double against_value = 0;
   double min = 0;  // Spread of the repetitions; both 0: a single figure.
   double max = 0;
-  std::string note;  // For people; goes into the JSON as "note".
+  std::string note = "";  // For people; goes into the JSON as "note".
 };
 
 // Prints each row as it is added.

@@ -139,22 +139,41 @@ absl::StatusOr<std::unique_ptr<SystemUnderTest>> SystemUnderTest::Start(
       std::unique_ptr<SystemUnderTest>(new SystemUnderTest(dir + "/run", dir));
   fs::create_directory(system->run_dir_);
   fs::permissions(system->run_dir_, fs::perms::owner_all);
-  const std::string scenario = dir + "/scenario.yaml";
-  std::ofstream(scenario) << options.scenario;
-  const std::string bin =
-      options.bin_dir.empty() ? FindBinaries() : options.bin_dir;
-  system->started_ns_ = MonotonicNs();
-  ASSIGN_OR_RETURN(
-      system->supervisor_pid_,
-      Spawn({bin + "/supervisor/supervisor", "--run_dir=" + system->run_dir_,
-             "--bin_dir=" + bin,
-             "--platform=" + bin + "/platform_service/platform_service", "--",
-             "--run_dir=" + system->run_dir_, "--bin_dir=" + bin,
-             "--scenario=" + scenario},
-            dir + "/supervisor.log"));
-  system->api_ = std::make_unique<Api>(system->run_dir_ + "/platform.sock");
+  std::ofstream(dir + "/scenario.yaml") << options.scenario;
+  system->bin_dir_ = options.bin_dir.empty() ? FindBinaries() : options.bin_dir;
+  RETURN_IF_ERROR(system->Launch());
   return system;
 }
+
+absl::Status SystemUnderTest::Launch() {
+  started_ns_ = MonotonicNs();
+  ASSIGN_OR_RETURN(
+      supervisor_pid_,
+      Spawn({bin_dir_ + "/supervisor/supervisor", "--run_dir=" + run_dir_,
+             "--bin_dir=" + bin_dir_,
+             "--platform=" + bin_dir_ + "/platform_service/platform_service",
+             "--", "--run_dir=" + run_dir_, "--bin_dir=" + bin_dir_,
+             "--scenario=" + parent_dir_ + "/scenario.yaml"},
+            parent_dir_ + "/supervisor.log"));
+  api_ = std::make_unique<Api>(run_dir_ + "/platform.sock");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> SystemUnderTest::Kill(absl::string_view process,
+                                          int signal) {
+  ASSIGN_OR_RETURN(const int pid, PidOf(process));
+  if (::kill(pid, signal) != 0) {
+    return ErrnoStatus(absl::StrCat("kill ", process));
+  }
+  return pid;
+}
+
+void SystemUnderTest::KillEverything() {
+  for (const int pid : Processes()) ::kill(pid, SIGKILL);
+  ReapSupervisor(-1);
+}
+
+absl::Status SystemUnderTest::StartAgain() { return Launch(); }
 
 SystemUnderTest::~SystemUnderTest() {
   const std::vector<int> processes = Processes();
@@ -365,6 +384,16 @@ std::vector<int> ProcessTree(int pid) {
     for (auto it = first; it != last; ++it) tree.push_back(it->second);
   }
   return tree;
+}
+
+std::vector<int> Threads(int pid) {
+  std::vector<int> threads;
+  std::error_code ignored;
+  for (const auto& entry :
+       fs::directory_iterator(absl::StrCat("/proc/", pid, "/task"), ignored)) {
+    threads.push_back(std::atoi(entry.path().filename().c_str()));
+  }
+  return threads;
 }
 
 bool ProcessExists(int pid) {

@@ -26,8 +26,8 @@ struct NicGroup {
   int nics = 1;
   bool standby = false;
   std::string network = "{echo: {}}";
-  std::string rule;    // Further lines of the rule, each "    key: value\n".
-  std::string faults;  // E.g. "[garbage_replies]".
+  std::string rule = "";  // Further lines of the rule, each "    key: value\n".
+  std::string faults = "";  // E.g. "[garbage_replies]".
 };
 std::string MakeScenario(const std::vector<NicGroup>& groups,
                          absl::string_view more = "");
@@ -43,7 +43,6 @@ class SystemUnderTest {
     // With the folders of the programs in it, as bazel-bin has them. Empty:
     // FindBinaries().
     std::string bin_dir;
-    bool keep_logs_on_failure = true;
   };
 
   // Starts the supervisor; does not wait for anything.
@@ -77,6 +76,14 @@ class SystemUnderTest {
   // What `name` wrote to its standard error.
   std::string LogOf(absl::string_view name) const;
 
+  // kill(2) on the current generation of a driver, a model or the platform
+  // service; returns its pid.
+  absl::StatusOr<int> Kill(absl::string_view process, int signal);
+  // kill -9 of every process at once, as a power cut would; the run directory
+  // stays as it is. Start again with StartAgain.
+  void KillEverything();
+  absl::Status StartAgain();
+
   // Orderly: the Down call, then waits for the supervisor's end.
   absl::Status Down(int timeout_ms = 10000);
 
@@ -93,9 +100,11 @@ class SystemUnderTest {
   SystemUnderTest(std::string run_dir, std::string parent_dir);
   // True once it has been reaped.
   bool ReapSupervisor(int timeout_ms);
+  absl::Status Launch();
 
   std::string run_dir_;
   std::string parent_dir_;  // Of run_dir_ and the scenario's file.
+  std::string bin_dir_;
   int supervisor_pid_ = 0;
   uint64_t started_ns_ = 0;
   std::unique_ptr<Api> api_;
@@ -108,6 +117,7 @@ std::string FindBinaries();
 // Children of `pid` and theirs, from /proc; `pid` first.
 std::vector<int> ProcessTree(int pid);
 bool ProcessExists(int pid);
+std::vector<int> Threads(int pid);
 
 }  // namespace bulkhead::bench
 

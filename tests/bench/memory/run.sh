@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+set -euo pipefail
+cd "$(dirname "$0")/../../.."
+bin=$PWD/bazel-bin
+exec "$bin/tests/bench/memory/memory" --bin_dir "$bin" "$@"
