@@ -88,7 +88,7 @@ TrafficReport TrafficRun::Run() {
   if (!has_link) return Finish(started_ns_);
 
   uint64_t now_ns = started_ns_;
-  while (session_->health().ok()) {
+  while (!Over()) {
     size_t moved = ReceiveSome();
     now_ns = MonotonicNs();
     if (sending_ended_ns_ == 0) {
@@ -108,10 +108,17 @@ TrafficReport TrafficRun::Run() {
   return Finish(now_ns);
 }
 
+// A provider that broke the protocol (DATA_LOSS) will be replaced: the session
+// goes on (S6).
+bool TrafficRun::Over() const {
+  const absl::Status health = session_->health();
+  return !health.ok() && !absl::IsDataLoss(health);
+}
+
 bool TrafficRun::AwaitLink() {
   const uint64_t deadline_ns =
       MonotonicNs() + options_.link_ms * kMillisecondNs;
-  while (*stop_ == 0 && session_->health().ok()) {
+  while (*stop_ == 0 && !Over()) {
     ReceiveSome();
     session_->Flush();
     const packet_stream::SessionStatus status = session_->status();
@@ -181,8 +188,8 @@ void TrafficRun::Assemble(const RxPiece& piece, uint64_t now_ns) {
   assembly_.clear();
 }
 
-// The session recovers inside Receive, after everything from the dead instance
-// was taken and before anything of the new one can be.
+// The session recovers once everything from the dead instance was taken and
+// released, so what a Receive after that brings is of the new one.
 void TrafficRun::NoteRecoveries() {
   const uint64_t recoveries = session_->counters().recoveries;
   if (recoveries == seen_recoveries_) return;
@@ -323,7 +330,7 @@ TrafficReport TrafficRun::Finish(uint64_t ended_ns) {
   report.latency = arrivals_.latency();
   report.recoveries = arrivals_.recoveries();
   report.interrupted = *stop_ != 0;
-  if (!session_->health().ok()) {
+  if (Over()) {
     report.error = std::string(session_->health().message());
   } else if (sent_ == 0 && !status.link_up) {
     report.error =

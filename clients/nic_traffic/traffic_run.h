@@ -56,6 +56,7 @@ class TrafficRun {
  private:
   static constexpr size_t kMaxBatch = 256;
 
+  bool Over() const;
   bool AwaitLink();
   bool Sending(uint64_t now_ns) const;
   bool Drained(uint64_t now_ns) const;
