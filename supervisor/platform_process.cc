@@ -13,6 +13,7 @@ namespace {
 
 // It may have to give devices back.
 constexpr std::chrono::seconds kStopTimeout(3);
+constexpr std::chrono::milliseconds kExitGrace(200);
 
 }  // namespace
 
@@ -66,9 +67,13 @@ void PlatformProcess::Start() {
 }
 
 void PlatformProcess::Kill(const std::string& cause) {
-  if (process_ == nullptr) return;
-  if (kill_cause_.empty()) kill_cause_ = cause;
-  process_->Kill();
+  if (process_ == nullptr || timer_ != 0) return;
+  // Most often it is ending by itself, and its own exit status says more.
+  timer_ = loop_.After(kExitGrace, [this, cause] {
+    timer_ = 0;
+    kill_cause_ = cause;
+    process_->Kill();
+  });
 }
 
 void PlatformProcess::Stop() {

@@ -39,7 +39,8 @@ class PlatformProcess {
   ~PlatformProcess() { loop_.Cancel(timer_); }
 
   void Start();
-  // It cannot be talked with any more: a new one takes over.
+  // It cannot be talked with any more: unless it ends by itself it is killed,
+  // and a new one takes over.
   void Kill(const std::string& cause);
   // SIGTERM, and SIGKILL after three seconds.
   void Stop();
@@ -63,7 +64,7 @@ class PlatformProcess {
   std::string kill_cause_;
   uint64_t spawned_ns_ = 0;
   bool stopping_ = false;
-  EventLoop::TimerId timer_ = 0;  // Of the next start, or of Stop.
+  EventLoop::TimerId timer_ = 0;  // Of the next start, of Kill, or of Stop.
 };
 
 }  // namespace bulkhead::supervisor
