@@ -23,6 +23,15 @@ class PciDevice {
   virtual uint32_t Read32(int bar, uint32_t offset) = 0;
   virtual void Write32(int bar, uint32_t offset, uint32_t value) = 0;
 
+  // Write32 for a ring's tail register on the data path. It may overtake
+  // earlier writes to other registers and be overtaken by later ones, but a
+  // later write to the same register wins; writes to memory before it are
+  // visible to the device that sees it. So the register must not depend on a
+  // write that no read has followed yet.
+  virtual void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) {
+    Write32(bar, offset, value);
+  }
+
   // Reads `width` (1, 2 or 4) bytes of config space.
   virtual absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) = 0;
 

@@ -1,0 +1,544 @@
+#include "nic_driver/e1000e/e1000e.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "nic_driver/framework/task_status.h"
+
+namespace bulkhead::nic_driver {
+
+using namespace e1000e;  // The register table.
+
+namespace {
+
+constexpr uint16_t kIntel = 0x8086;
+constexpr uint16_t k82574L = 0x10d3;
+
+// MSI-X vectors, as IVAR allocates them (7.4.1).
+constexpr uint32_t kRxVector = 0;
+constexpr uint32_t kTxVector = 1;
+constexpr uint32_t kOtherVector = 2;
+constexpr uint32_t kVectors = 3;
+
+// A reset takes 1 µs for the MAC and up to 25 ms for the NVM's auto-load (4.2);
+// pending bus requests end within PCIe's completion timeout of 50 ms.
+constexpr uint64_t kResetDeadlineNs = 50'000'000;
+constexpr uint64_t kMasterDeadlineNs = 80'000'000;
+constexpr std::chrono::milliseconds kResetPoll{1};
+// When what is not urgent after a start is done.
+constexpr std::chrono::milliseconds kAfterStart{5};
+
+// The MAC's largest frame is 9018 bytes with header and FCS (1.0, jumbo).
+constexpr uint32_t kMaxMtu = 9000;
+constexpr uint32_t kMaxStandardMtu = 1500;
+// TCTL.PSP pads only what has 17 bytes or more (10.2.6.1).
+constexpr uint32_t kMinTxFrameBytes = 17;
+// CSO and CSS of a legacy tx descriptor have eight bits (7.2.10).
+constexpr uint32_t kMaxChecksumPosition = 255;
+
+constexpr uint32_t kRxMask = E1000e::kRxEntries - 1;
+constexpr uint32_t kTxMask = E1000e::kTxEntries - 1;
+constexpr size_t kRxRingBytes = E1000e::kRxEntries * sizeof(RxDescriptor);
+constexpr size_t kTxRingBytes = E1000e::kTxEntries * sizeof(TxDescriptor);
+static_assert((E1000e::kRxEntries & kRxMask) == 0 && kRxRingBytes % 128 == 0);
+static_assert((E1000e::kTxEntries & kTxMask) == 0 && kTxRingBytes % 128 == 0);
+static_assert((kRxRingBytes + kTxRingBytes) % 4096 == 0);
+
+// The half of a descriptor that the device writes back. Acquire: whatever the
+// device wrote before DD is seen by whoever we tell of it.
+uint64_t Load(uint64_t& word) {
+  return std::atomic_ref(word).load(std::memory_order_acquire);
+}
+// The doorbell that follows is the release.
+void Store(uint64_t& word, uint64_t value) {
+  std::atomic_ref(word).store(value, std::memory_order_relaxed);
+}
+
+uint32_t Low(uint64_t address) { return static_cast<uint32_t>(address); }
+uint32_t High(uint64_t address) { return static_cast<uint32_t>(address >> 32); }
+
+absl::Status Gone() {
+  return absl::UnavailableError("the NIC is gone: its registers read all ones");
+}
+
+// 10.2.2.2.
+LinkStatus LinkOf(Value<STATUS> status) {
+  static constexpr uint32_t kMbps[] = {10, 100, 1000, 1000};
+  if (ReadsAsGone(status)) return {};
+  return {.up = status[STATUS::LU] != 0,
+          .speed_mbps = kMbps[status[STATUS::SPEED]],
+          .full_duplex = status[STATUS::FD] != 0};
+}
+
+}  // namespace
+
+std::unique_ptr<E1000e> E1000e::Create(const DriverContext& context) {
+  return std::unique_ptr<E1000e>(new E1000e(context));
+}
+
+E1000e::~E1000e() { context_.loop.Cancel(multicast_timer_); }
+
+absl::Status E1000e::Probe() {
+  const PciIdentity& identity = context_.identity;
+  if (identity.vendor != kIntel || identity.device != k82574L) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "drive %s: it is %04x:%04x and e1000e drives 8086:10d3; name another "
+        "driver in the scenario's rule",
+        identity.address, identity.vendor, identity.device));
+  }
+  if (context_.irq_vectors < kVectors) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("drive ", identity.address, ": the grant has ",
+                     context_.irq_vectors, " MSI-X vectors; e1000e needs ",
+                     kVectors));
+  }
+  return absl::OkStatus();
+}
+
+Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
+  absl::StatusOr<DmaMemory> memory =
+      co_await context_.platform.AllocDma(kRxRingBytes + kTxRingBytes);
+  if (!memory.ok()) co_return memory.status();
+  memory_ = *std::move(memory);
+  rx_ring_ = memory_.As<RxDescriptor>(0, kRxEntries);
+  tx_ring_ = memory_.As<TxDescriptor>(kRxRingBytes, kTxEntries);
+
+  CO_RETURN_IF_ERROR(co_await Reset());
+  // The device does no DMA by itself from here on, so that it may (S4); the
+  // platform turns it on while we go on.
+  context_.platform.RequestDma();
+  InitRx();
+  InitTx();
+  InitIrq();
+  absl::StatusOr<MacAddress> mac = co_await ReadMac();
+  if (!mac.ok()) co_return mac.status();
+  CO_RETURN_IF_ERROR(co_await context_.platform.DmaEnabled());
+  co_return NicFacts{.mac = *mac,
+                     .max_mtu = kMaxMtu,
+                     .offloads = packet_stream::kOffloadTxChecksum |
+                                 packet_stream::kOffloadRxChecksum,
+                     .min_tx_frame_bytes = kMinTxFrameBytes,
+                     .max_checksum_position = kMaxChecksumPosition};
+}
+
+// 4.6.2 and 4.6.3: interrupts off, reset, interrupts off again. Whatever state
+// an earlier generation left is gone then, ring heads and tails included.
+//
+// CTRL.PHY_RST is not set: the link stays up.
+Task<absl::Status> E1000e::Reset() {
+  regs_.Write(Value<IMC>(~uint32_t{0}));
+  regs_.Write(Value<RCTL>());
+  regs_.Write(TCTL::PSP(1));
+  regs_.Write(CTRL::RST(1));
+  const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
+  Value<CTRL> ctrl = regs_.Read<CTRL>();
+  while (ctrl[CTRL::RST] != 0) {
+    if (ReadsAsGone(ctrl)) co_return Gone();
+    if (MonotonicNs() > deadline_ns) {
+      co_return absl::DeadlineExceededError(
+          "reset the NIC: CTRL.RST is still set after 50 ms; power-cycle it");
+    }
+    co_await context_.loop.Sleep(kResetPoll);
+    ctrl = regs_.Read<CTRL>();
+  }
+  regs_.Write(Value<IMC>(~uint32_t{0}));
+  // 4.6.4: the MAC takes speed and duplex from the PHY.
+  regs_.Write(ctrl.With(CTRL::SLU, 1)
+                  .With(CTRL::FRCSPD, 0)
+                  .With(CTRL::FRCDPLX, 0)
+                  .With(CTRL::GIO_MASTER_DISABLE, 0));
+  rctl_ = Value<RCTL>();
+  fired_ = 0;
+  rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
+  rx_skipping_ = false;
+  co_return absl::OkStatus();
+}
+
+// The address valid bit also tells that the NVM's auto-load is done, which
+// saves the read of EEC.Auto_RD.
+Task<absl::StatusOr<MacAddress>> E1000e::ReadMac() {
+  const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
+  Value<RAH0> high = regs_.Read<RAH0>();
+  while (high[RAH0::AV] == 0) {
+    if (MonotonicNs() > deadline_ns) {
+      co_return absl::DeadlineExceededError(
+          "read the MAC address: RAH0.AV is still clear 50 ms after the reset; "
+          "the NIC's NVM may be blank");
+    }
+    co_await context_.loop.Sleep(kResetPoll);
+    high = regs_.Read<RAH0>();
+  }
+  const uint32_t low = regs_.Read<RAL0>().bits();
+  if (ReadsAsGone(high)) co_return Gone();
+  MacAddress mac;
+  for (int i = 0; i < 4; ++i) mac[i] = static_cast<uint8_t>(low >> (8 * i));
+  mac[4] = static_cast<uint8_t>(high[RAH0::ADDRESS]);
+  mac[5] = static_cast<uint8_t>(high[RAH0::ADDRESS] >> 8);
+  co_return mac;
+}
+
+// 4.6.6: ring, descriptor format, filters. RDH and RDT are 0 after a reset.
+void E1000e::InitRx() {
+  regs_.Write(Value<RDBAL>(Low(memory_.iova())));
+  regs_.Write(Value<RDBAH>(High(memory_.iova())));
+  regs_.Write(Value<RDLEN>(kRxRingBytes));
+  // Each descriptor is written back at once: we poll for DD.
+  regs_.Write(RXDCTL::GRAN(1) | RXDCTL::WTHRESH(1));
+  regs_.Write(RFCTL::EXSTEN(1) | RFCTL::ACK_DIS(1));
+  regs_.Write(RXCSUM::TUOFLD(config_.rx_checksum));
+  for (uint32_t i = 0; i < multicast_.size(); ++i) {
+    if (multicast_[i] != 0) regs_.Write(Value<MTA>(multicast_[i]), i);
+  }
+}
+
+// 4.6.7. TDH and TDT are 0 after a reset.
+void E1000e::InitTx() {
+  const uint64_t ring = memory_.iova(kRxRingBytes);
+  regs_.Write(Value<TDBAL>(Low(ring)));
+  regs_.Write(Value<TDBAH>(High(ring)));
+  regs_.Write(Value<TDLEN>(kTxRingBytes));
+  regs_.Write(TXDCTL::GRAN(1) | TXDCTL::WTHRESH(1) | TXDCTL::ONE(1));
+  // The values that 10.2.6.2 recommends for copper.
+  regs_.Write(TIPG::IPGT(8) | TIPG::IPGR1(8) | TIPG::IPGR2(6));
+}
+
+// 7.4: a message of vectors 0–2 clears its cause (EIAC) and masks it (IAM), so
+// that no register access is needed before ArmIrqs. The moderation timer is off
+// unless the scenario asks for it: while we poll, the causes are masked anyway.
+void E1000e::InitIrq() {
+  regs_.Write(IVAR::RXQ0(kRxVector) | IVAR::RXQ0_VALID(1) |
+              IVAR::TXQ0(kTxVector) | IVAR::TXQ0_VALID(1) |
+              IVAR::OTHER(kOtherVector) | IVAR::OTHER_VALID(1) |
+              IVAR::TX_EVERY_WRITE_BACK(1));
+  regs_.Write(CTRL_EXT::EIAME(1) | CTRL_EXT::DRV_LOAD(1) |
+              CTRL_EXT::PBA_SUPPORT(1));
+  regs_.Write(EIAC::RXQ0(1) | EIAC::TXQ0(1) | EIAC::OTHER(1));
+  regs_.Write(IAM::RXQ0(1) | IAM::TXQ0(1) | IAM::OTHER(1));
+  if (config_.interrupt_interval_us != 0) WriteModeration();
+}
+
+void E1000e::WriteModeration() {
+  constexpr uint32_t kUnitNs = 256;
+  const uint32_t units = std::min<uint64_t>(
+      uint64_t{config_.interrupt_interval_us} * 1000 / kUnitNs, 0xffff);
+  regs_.Write(EITR::INTERVAL(units), kRxVector);
+  regs_.Write(EITR::INTERVAL(units), kTxVector);
+}
+
+absl::Status E1000e::Configure(const NicConfig& config) {
+  if (config.mtu > kMaxMtu) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "configure: an mtu of ", config.mtu, "; the 82574L takes at most ",
+        kMaxMtu));
+  }
+  const NicConfig old = std::exchange(config_, config);
+  if (old.interrupt_interval_us != config.interrupt_interval_us) {
+    WriteModeration();
+  }
+  if (old.rx_checksum != config.rx_checksum) {
+    regs_.Write(RXCSUM::TUOFLD(config.rx_checksum));
+  }
+  if (old.multicast != config.multicast) {
+    // 10.2.5.x, RCTL.MO = 0: bits 47–36 of the address.
+    std::array<uint32_t, 128> wanted = {};
+    for (const MacAddress& mac : config.multicast) {
+      const uint32_t hash = (mac[4] >> 4) | (uint32_t{mac[5]} << 4);
+      wanted[hash >> 5] |= uint32_t{1} << (hash & 31);
+    }
+    WriteMulticast(wanted);
+  }
+  if (started_ && ReceiveControl() != rctl_) {
+    rctl_ = ReceiveControl();
+    regs_.Write(rctl_);
+  }
+  return absl::OkStatus();
+}
+
+void E1000e::WriteMulticast(const std::array<uint32_t, 128>& wanted) {
+  for (uint32_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] == multicast_[i]) continue;
+    multicast_[i] = wanted[i];
+    regs_.Write(Value<MTA>(wanted[i]), i);
+  }
+}
+
+// A reset does not clear MTA, so that another owner's bits may be in it. They
+// only let a few foreign multicast frames through, as any hash does; so 128
+// writes can wait until frames flow. Once is enough: later bits are ours.
+void E1000e::ClearMulticastLater() {
+  if (multicast_cleared_) return;
+  multicast_cleared_ = true;
+  multicast_timer_ = context_.loop.After(kAfterStart, [this] {
+    for (uint32_t i = 0; i < multicast_.size(); ++i) {
+      if (multicast_[i] == 0) regs_.Write(Value<MTA>(), i);
+    }
+  });
+}
+
+// Bad frames are not stored (SBP = 0), the FCS is stripped, frames of more than
+// 1522 bytes are dropped by the device unless the mtu allows them.
+Value<RCTL> E1000e::ReceiveControl() const {
+  uint32_t size = rx_buffer_bytes_;
+  const bool extended = size >= 4096;
+  if (extended) size /= 16;
+  // 2048, 1024, 512, 256 are 0, 1, 2, 3; with BSEX, 16384 is 1.
+  uint32_t code = 0;
+  while (size < 2048 && code < 3) {
+    size *= 2;
+    ++code;
+  }
+  return RCTL::EN(1) | RCTL::BAM(1) | RCTL::SECRC(1) | RCTL::BSIZE(code) |
+         RCTL::BSEX(extended) | RCTL::UPE(config_.promiscuous) |
+         RCTL::MPE(config_.promiscuous) |
+         RCTL::LPE(config_.mtu > kMaxStandardMtu);
+}
+
+Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes) {
+  // The largest that RCTL can say; what is longer is left unused.
+  rx_buffer_bytes_ = std::min(rx_buffer_bytes, uint32_t{16384});
+  rctl_ = ReceiveControl();
+  regs_.Write(rctl_);
+  // 10.2.6.1: the collision values matter at half duplex only.
+  regs_.Write(TCTL::EN(1) | TCTL::PSP(1) | TCTL::CT(15) | TCTL::COLD(63) |
+              TCTL::RTLC(1) | TCTL::MULR(1));
+  regs_.Write(IMS::RXQ0(1) | IMS::TXQ0(1) | IMS::OTHER(1) | IMS::LSC(1) |
+              IMS::RXO(1));
+  // This read also flushes the writes before it, so that doorbells may follow.
+  const Value<STATUS> status = regs_.Read<STATUS>();
+  if (ReadsAsGone(status)) co_return Gone();
+  started_ = true;
+  ClearMulticastLater();
+  co_return LinkOf(status);
+}
+
+size_t E1000e::RxRoom() const {
+  // Head = tail means empty, so that one slot stays unused.
+  return kRxEntries - 1 - (rx_tail_ - rx_head_);
+}
+
+void E1000e::RxRefill(std::span<const RxBuffer> buffers) {
+  for (const RxBuffer& buffer : buffers) {
+    const uint32_t slot = rx_tail_++ & kRxMask;
+    rx_buffers_[slot] = buffer.buffer;
+    Store(rx_ring_[slot].address, buffer.iova);
+    Store(rx_ring_[slot].status, 0);
+  }
+  regs_.Ring(Value<RDT>(rx_tail_ & kRxMask));
+}
+
+size_t E1000e::RxHarvest(std::span<RxPiece> out) {
+  size_t count = 0;
+  while (rx_head_ != rx_tail_) {
+    // The next frame: up to EOP, and no further than we know how to count.
+    std::array<uint64_t, kMaxFramePieces> statuses;
+    size_t pieces = 0;
+    bool whole = false;
+    while (!whole && pieces < kMaxFramePieces && rx_head_ + pieces != rx_tail_) {
+      const uint64_t status =
+          Load(rx_ring_[(rx_head_ + pieces) & kRxMask].status);
+      if ((status & rx::DD) == 0) break;
+      statuses[pieces++] = status;
+      whole = (status & rx::EOP) != 0;
+    }
+    const bool endless = !whole && pieces == kMaxFramePieces;
+    if ((!whole && !endless) || count + pieces > out.size()) break;
+    EmitFrame(std::span(statuses).first(pieces), whole, out.subspan(count));
+    count += pieces;
+  }
+  return count;
+}
+
+// The device's word is checked as any other's (S7): a length beyond the buffer
+// would make the client read a neighbour's bytes.
+void E1000e::EmitFrame(std::span<const uint64_t> statuses, bool whole,
+                       std::span<RxPiece> out) {
+  const uint64_t last = statuses.back();
+  RxStatus verdict = RxStatus::kGood;
+  if ((last & rx::kFrameErrors) != 0) verdict = RxStatus::kDeviceError;
+  for (const uint64_t status : statuses) {
+    const uint32_t length = rx::Length(status);
+    if (length == 0 || length > rx_buffer_bytes_) {
+      verdict = RxStatus::kDeviceError;
+    }
+  }
+  if (!whole || rx_skipping_) verdict = RxStatus::kTooLong;
+  rx_skipping_ = !whole;
+  const bool checksum_good = config_.rx_checksum && (last & rx::IXSM) == 0 &&
+                             (last & (rx::TCPCS | rx::UDPCS)) != 0 &&
+                             (last & rx::TCPE) == 0;
+  for (size_t i = 0; i < statuses.size(); ++i) {
+    out[i] = {.buffer = rx_buffers_[rx_head_++ & kRxMask],
+              .length = rx::Length(statuses[i]),
+              .more = !whole || i + 1 < statuses.size(),
+              .checksum_good = checksum_good,
+              .status = verdict};
+  }
+}
+
+size_t E1000e::TxRoom() const {
+  return kTxEntries - 1 - (tx_tail_ - tx_head_);
+}
+
+// RS is set in the last descriptor of every frame, not only of the batch: each
+// frame is acknowledged as soon as it is sent, so that the fewest are in doubt
+// when we die (S8). It costs the device a write of 16 bytes per frame.
+//
+// We use no context descriptors: the one checksum that a session asks for is
+// what CSS and CSO of a legacy descriptor say. They are set in each descriptor
+// of the frame; the device takes them from the last.
+void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
+  for (const TxPiece& piece : pieces) {
+    const uint32_t slot = tx_tail_++ & kTxMask;
+    tx_slots_[slot] = {piece.buffer, piece.length, piece.more};
+    uint64_t command = piece.length | tx::IFCS;
+    if (!piece.more) command |= tx::EOP | tx::RS;
+    if (piece.checksum) {
+      command |= tx::IC | tx::Css(piece.checksum_start) |
+                 tx::Cso(piece.checksum_position);
+    }
+    Store(tx_ring_[slot].address, piece.iova);
+    Store(tx_ring_[slot].command, command);
+  }
+  regs_.Ring(Value<TDT>(tx_tail_ & kTxMask));
+}
+
+size_t E1000e::TxReap(std::span<TxDone> out) {
+  size_t count = 0;
+  while (tx_head_ != tx_tail_) {
+    size_t pieces = 1;
+    while (tx_slots_[(tx_head_ + pieces - 1) & kTxMask].more) ++pieces;
+    if (count + pieces > out.size()) break;
+    const uint64_t last =
+        Load(tx_ring_[(tx_head_ + pieces - 1) & kTxMask].command);
+    if ((last & tx::DD) == 0) break;
+    for (; pieces > 0; --pieces) {
+      const TxSlot& slot = tx_slots_[tx_head_++ & kTxMask];
+      out[count++] = {.buffer = slot.buffer,
+                      .length = slot.length,
+                      .more = slot.more,
+                      .good = (last & tx::kErrors) == 0};
+    }
+  }
+  return count;
+}
+
+IrqResult E1000e::HandleIrq(uint32_t vector) {
+  switch (vector) {
+    case kRxVector:
+      fired_ |= IMS::RXQ0.kMask;
+      return {.traffic = true};
+    case kTxVector:
+      fired_ |= IMS::TXQ0.kMask;
+      return {.traffic = true};
+    case kOtherVector:
+      // Which cause it was could only be read from ICR, and a read would clear
+      // the queues' causes too. Both are looked after; RXO, which a flood of
+      // frames would raise for each, stays masked until the next statistics.
+      regs_.Write(IMC::RXO(1));
+      regs_.Clear(ICR::LSC(1) | ICR::RXO(1));
+      fired_ |= IMS::OTHER.kMask;
+      return {.link = true, .statistics = true};
+    default:
+      return {};
+  }
+}
+
+void E1000e::ArmIrqs() {
+  if (fired_ == 0) return;
+  regs_.Write(Value<IMS>(std::exchange(fired_, 0)));
+}
+
+LinkStatus E1000e::Link() { return LinkOf(regs_.Read<STATUS>()); }
+
+DeviceStatistics E1000e::ReadStatistics() {
+  // In this order, a miss after the read raises RXO again.
+  regs_.Clear(ICR::RXO(1));
+  regs_.Write(IMS::RXO(1));
+  const Value<MPC> missed = regs_.ReadAndClear<MPC>();
+  return {.rx_missed = ReadsAsGone(missed) ? 0 : missed.bits()};
+}
+
+Task<absl::StatusOr<StopReport>> E1000e::Stop() {
+  started_ = false;
+  regs_.Write(Value<IMC>(~uint32_t{0}));
+  regs_.Write(Value<RCTL>());
+  regs_.Write(TCTL::PSP(1));
+  CO_RETURN_IF_ERROR(co_await DisableBusMaster());
+  StopReport report = CountLeftovers();
+  report.rx_missed = ReadStatistics().rx_missed;
+  CO_RETURN_IF_ERROR(co_await Reset());
+  // No stale frame: no descriptor of before is left either.
+  std::fill(rx_ring_.begin(), rx_ring_.end(), RxDescriptor{});
+  std::fill(tx_ring_.begin(), tx_ring_.end(), TxDescriptor{});
+  InitRx();
+  InitTx();
+  InitIrq();
+  co_return report;
+}
+
+// 10.2.2.1: after GIO_MASTER_DISABLE the device starts no new request, and
+// STATUS.GIO_MASTER_ENABLE clears when none is pending. Should one stay pending,
+// the reset that follows ends it.
+Task<absl::Status> E1000e::DisableBusMaster() {
+  regs_.Write(CTRL::SLU(1) | CTRL::GIO_MASTER_DISABLE(1));
+  const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;
+  Value<STATUS> status = regs_.Read<STATUS>();
+  while (status[STATUS::GIO_MASTER_ENABLE] != 0) {
+    if (ReadsAsGone(status)) co_return Gone();
+    if (MonotonicNs() > deadline_ns) {
+      LogWarning("stop the NIC: bus requests are pending after 80 ms");
+      break;
+    }
+    co_await context_.loop.Sleep(kResetPoll);
+    status = regs_.Read<STATUS>();
+  }
+  co_return absl::OkStatus();
+}
+
+// Of a stopped device. Sees the rings as the data path would have.
+StopReport E1000e::CountLeftovers() {
+  StopReport report;
+  std::array<TxDone, kBatchPieces> sent;
+  while (const size_t count = TxReap(sent)) {
+    for (const TxDone& piece : std::span(sent).first(count)) {
+      report.tx_sent_bytes += piece.good ? piece.length : 0;
+      if (piece.more) continue;
+      ++(piece.good ? report.tx_sent_frames : report.tx_unsent_frames);
+    }
+  }
+  for (; tx_head_ != tx_tail_; ++tx_head_) {
+    if (!tx_slots_[tx_head_ & kTxMask].more) ++report.tx_unsent_frames;
+  }
+  std::array<RxPiece, kBatchPieces> received;
+  while (const size_t count = RxHarvest(received)) {
+    for (const RxPiece& piece : std::span(received).first(count)) {
+      if (!piece.more) ++report.rx_unclaimed_frames;
+    }
+  }
+  return report;
+}
+
+Task<absl::Status> E1000e::Detach() {
+  context_.loop.Cancel(multicast_timer_);
+  // The ring addresses go with it.
+  CO_RETURN_IF_ERROR(co_await Reset());
+  rx_ring_ = {};
+  tx_ring_ = {};
+  context_.platform.FreeDma(std::exchange(memory_, DmaMemory()));
+  co_return absl::OkStatus();
+}
+
+void E1000e::Shutdown() {
+  regs_.Write(Value<IMC>(~uint32_t{0}));
+  regs_.Write(Value<RCTL>());
+  regs_.Write(TCTL::PSP(1));
+  regs_.Write(CTRL::SLU(1) | CTRL::GIO_MASTER_DISABLE(1));
+}
+
+}  // namespace bulkhead::nic_driver

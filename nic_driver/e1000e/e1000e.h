@@ -1,0 +1,117 @@
+// The driver of the Intel 82574L (8086:10d3).
+//
+// One rx and one tx queue; extended rx descriptors; legacy tx descriptors, one
+// of which inserts a checksum where the session asks for it; three MSI-X
+// vectors: rx, tx, everything else.
+//
+// A start costs four register reads (CTRL, RAH0, RAL0, STATUS), since a read is
+// a round trip and a write is not.
+//
+// Not here, because: PHY and autonegotiation (the NVM sets them up and a
+// restart must not drop the link), the NVM itself, flow control, VLAN offload,
+// TSO, RSS (one queue), wake-up and manageability (the machine's firmware
+// owns them), ASPM (config space is the platform's, S3).
+#ifndef BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
+#define BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "nic_driver/e1000e/e1000e_regs.h"
+#include "nic_driver/framework/dma_memory.h"
+#include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/registers.h"
+
+namespace bulkhead::nic_driver {
+
+class E1000e final : public Driver {
+ public:
+  static constexpr absl::string_view kName = "e1000e";
+  // Ring entries. An rx ring as large as a session's default number of buffers
+  // bridges the moments in which we are not scheduled. Multiples of 8 (RDLEN
+  // and TDLEN count in 128 bytes).
+  static constexpr uint32_t kRxEntries = 1024;
+  static constexpr uint32_t kTxEntries = 512;
+
+  static std::unique_ptr<E1000e> Create(const DriverContext& context);
+  ~E1000e() override;
+
+  absl::Status Probe() override;
+  Task<absl::StatusOr<NicFacts>> Attach() override;
+  absl::Status Configure(const NicConfig& config) override;
+  Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes) override;
+  Task<absl::StatusOr<StopReport>> Stop() override;
+
+  size_t RxRoom() const override;
+  void RxRefill(std::span<const RxBuffer> buffers) override;
+  size_t RxHarvest(std::span<RxPiece> out) override;
+  size_t TxRoom() const override;
+  void TxSubmit(std::span<const TxPiece> pieces) override;
+  size_t TxReap(std::span<TxDone> out) override;
+
+  IrqResult HandleIrq(uint32_t vector) override;
+  void ArmIrqs() override;
+  LinkStatus Link() override;
+  DeviceStatistics ReadStatistics() override;
+
+  Task<absl::Status> Detach() override;
+  void Shutdown() override;
+
+ private:
+  struct TxSlot {
+    uint32_t buffer = 0;
+    uint16_t length = 0;
+    bool more = false;
+  };
+
+  explicit E1000e(const DriverContext& context)
+      : context_(context), regs_(context.device, e1000e::kRegisterBar) {}
+
+  Task<absl::Status> Reset();
+  Task<absl::StatusOr<MacAddress>> ReadMac();
+  Task<absl::Status> DisableBusMaster();
+  void InitRx();
+  void InitTx();
+  void InitIrq();
+  Value<e1000e::RCTL> ReceiveControl() const;
+  void WriteMulticast(const std::array<uint32_t, 128>& wanted);
+  void WriteModeration();
+  void ClearMulticastLater();
+  void EmitFrame(std::span<const uint64_t> statuses, bool whole,
+                 std::span<RxPiece> out);
+  StopReport CountLeftovers();
+
+  DriverContext context_;
+  Registers regs_;
+  DmaMemory memory_;  // The rx ring, then the tx ring.
+  std::span<e1000e::RxDescriptor> rx_ring_;
+  std::span<e1000e::TxDescriptor> tx_ring_;
+
+  NicConfig config_;
+  uint32_t rx_buffer_bytes_ = 2048;
+  bool started_ = false;
+  Value<e1000e::RCTL> rctl_;  // As last written.
+  std::array<uint32_t, 128> multicast_ = {};
+  bool multicast_cleared_ = false;
+  EventLoop::TimerId multicast_timer_ = 0;
+
+  // Free-running; & (entries - 1) gives the slot. head: oldest that the device
+  // has. tail: next to be given.
+  uint32_t rx_head_ = 0;
+  uint32_t rx_tail_ = 0;
+  bool rx_skipping_ = false;  // Inside a frame of too many pieces.
+  std::array<uint32_t, kRxEntries> rx_buffers_ = {};
+  uint32_t tx_head_ = 0;
+  uint32_t tx_tail_ = 0;
+  std::array<TxSlot, kTxEntries> tx_slots_ = {};
+
+  uint32_t fired_ = 0;  // Causes that the device masked by itself (IAM).
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_

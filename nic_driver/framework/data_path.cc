@@ -1,0 +1,182 @@
+#include "nic_driver/framework/data_path.h"
+
+#include <algorithm>
+#include <bit>
+#include <span>
+#include <utility>
+
+namespace bulkhead::nic_driver {
+
+using packet_stream::Ack;
+using packet_stream::AckStatus;
+using packet_stream::Descriptor;
+using packet_stream::kChecksumGood;
+using packet_stream::kChecksumNeeded;
+using packet_stream::kMore;
+using packet_stream::MakeAck;
+
+void DataPath::Open(std::unique_ptr<packet_stream::ProviderEnd> session,
+                    uint64_t tx_iova, uint64_t rx_iova) {
+  session_ = std::move(session);
+  tx_iova_ = tx_iova;
+  rx_iova_ = rx_iova;
+  buffer_shift_ = std::countr_zero(session_->geometry().buffer_bytes);
+  tx_blocked_ = false;
+  tx_frames_held_ = 0;
+}
+
+void DataPath::Close(const StopReport& report) {
+  Bump(counters_.tx_packets, report.tx_sent_frames);
+  Bump(counters_.tx_bytes, report.tx_sent_bytes);
+  Bump(counters_.tx_device_errors, report.tx_unsent_frames);
+  Bump(counters_.rx_no_session, report.rx_unclaimed_frames);
+  Bump(counters_.rx_missed_errors, report.rx_missed);
+  session_.reset();
+  tx_blocked_ = false;
+  tx_frames_held_ = 0;
+}
+
+bool DataPath::Poll() {
+  if (session_ == nullptr || !session_->Ready()) return false;
+  // Acknowledgements first, so that they and what they make room for leave in
+  // one batch.
+  const size_t moved = ReapTx() + SubmitTx() + HarvestRx() + RefillRx();
+  if (moved == 0) return false;
+  session_->Flush();
+  return true;
+}
+
+size_t DataPath::ReapTx() {
+  const size_t count = driver_.TxReap(done_);
+  if (count == 0) return 0;
+  uint64_t sent = 0, failed = 0, bytes = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const TxDone& piece = done_[i];
+    acks_[i] = MakeAck(piece.buffer,
+                       piece.good ? AckStatus::kDone : AckStatus::kDeviceError);
+    if (piece.good) bytes += piece.length;
+    if (!piece.more) ++(piece.good ? sent : failed);
+  }
+  session_->AckTx(std::span(acks_).first(count));
+  Bump(counters_.tx_packets, sent);
+  Bump(counters_.tx_bytes, bytes);
+  if (failed > 0) Bump(counters_.tx_device_errors, failed);
+  tx_frames_held_ -= sent + failed;
+  frames_moved_ += sent + failed;
+  return count;
+}
+
+size_t DataPath::SubmitTx() {
+  // Room for the longest frame, so that whatever is taken can be submitted.
+  if (driver_.TxRoom() < kBatchPieces) {
+    tx_blocked_ = true;
+    return 0;
+  }
+  tx_blocked_ = false;
+  const size_t count = session_->TakeTx(descriptors_);
+  if (count == 0) return 0;
+  to_device_count_ = to_device_frames_ = refused_count_ = 0;
+  for (size_t start = 0, i = 0; i < count; ++i) {
+    if ((descriptors_[i].flags & kMore) != 0) continue;
+    SortFrame(std::span(descriptors_).subspan(start, i + 1 - start));
+    start = i + 1;
+  }
+  if (to_device_count_ > 0) {
+    driver_.TxSubmit(std::span(to_device_).first(to_device_count_));
+    tx_frames_held_ += to_device_frames_;
+  }
+  if (refused_count_ > 0) {
+    session_->AckTx(std::span(acks_).first(refused_count_));
+  }
+  return count;
+}
+
+void DataPath::SortFrame(std::span<const Descriptor> frame) {
+  uint32_t bytes = 0;
+  for (const Descriptor& piece : frame) bytes += piece.length;
+  const Descriptor& first = frame.front();
+  const bool checksum = (first.flags & kChecksumNeeded) != 0;
+  const uint32_t position =
+      uint32_t{first.checksum_start} + first.checksum_offset;
+  if (bytes < limits_.min_frame_bytes || bytes > limits_.max_frame_bytes ||
+      (checksum &&
+       (!limits_.checksum || position > limits_.max_checksum_position))) {
+    Bump(counters_.tx_dropped_invalid);
+    Refuse(frame, AckStatus::kInvalid);
+    return;
+  }
+  if (!limits_.link_up) {
+    Bump(counters_.tx_dropped_link);
+    Refuse(frame, AckStatus::kNoLink);
+    return;
+  }
+  for (const Descriptor& piece : frame) {
+    to_device_[to_device_count_++] = {
+        .iova = tx_iova_ + piece.offset,
+        .buffer = piece.offset >> buffer_shift_,
+        .length = piece.length,
+        .more = (piece.flags & kMore) != 0,
+        .checksum = checksum,
+        .checksum_start = first.checksum_start,
+        .checksum_position = static_cast<uint16_t>(checksum ? position : 0)};
+  }
+  ++to_device_frames_;
+}
+
+void DataPath::Refuse(std::span<const Descriptor> frame, AckStatus status) {
+  for (const Descriptor& piece : frame) {
+    acks_[refused_count_++] = MakeAck(piece.offset >> buffer_shift_, status);
+  }
+  ++frames_moved_;
+}
+
+size_t DataPath::HarvestRx() {
+  const size_t count = driver_.RxHarvest(harvested_);
+  if (count == 0) return 0;
+  size_t filled_count = 0, unused_count = 0;
+  uint64_t frames = 0, bytes = 0;
+  for (const RxPiece& piece : std::span(harvested_).first(count)) {
+    if (piece.status == RxStatus::kGood) {
+      descriptors_[filled_count++] = {
+          .offset = piece.buffer << buffer_shift_,
+          .length = piece.length,
+          .flags =
+              static_cast<uint16_t>((piece.more ? kMore : 0) |
+                                    (piece.checksum_good ? kChecksumGood : 0)),
+          .checksum_start = 0,
+          .checksum_offset = 0,
+          .reserved = 0};
+      bytes += piece.length;
+      if (!piece.more) ++frames;
+      continue;
+    }
+    numbers_[unused_count++] = piece.buffer;
+    if (piece.more) continue;
+    Bump(piece.status == RxStatus::kTooLong ? counters_.rx_length_errors
+                                            : counters_.rx_errors);
+  }
+  if (filled_count > 0)
+    session_->SubmitRx(std::span(descriptors_).first(filled_count));
+  if (unused_count > 0) {
+    session_->ReturnFreeRx(std::span(numbers_).first(unused_count));
+  }
+  Bump(counters_.rx_packets, frames);
+  Bump(counters_.rx_bytes, bytes);
+  frames_moved_ += frames;
+  return count;
+}
+
+size_t DataPath::RefillRx() {
+  const size_t room = std::min(driver_.RxRoom(), numbers_.size());
+  if (room == 0) return 0;
+  const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
+  if (count == 0) return 0;
+  for (size_t i = 0; i < count; ++i) {
+    buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
+                   numbers_[i]};
+  }
+  driver_.RxRefill(std::span(buffers_).first(count));
+  return count;
+}
+
+}  // namespace bulkhead::nic_driver

@@ -1,0 +1,127 @@
+#include "nic_driver/framework/device_grant.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+
+namespace bulkhead::nic_driver {
+namespace {
+
+constexpr uint32_t kDefaultMtu = 1500;
+// The smallest that IPv4 allows (RFC 791), the largest that a length field of
+// 16 bits carries with its headers.
+constexpr uint32_t kMinMtu = 68;
+constexpr uint32_t kMaxMtu = 65000;
+
+absl::StatusOr<UniqueFd> TakeFd(std::vector<UniqueFd>& fds, uint32_t index,
+                                absl::string_view field) {
+  if (index >= fds.size() || !fds[index].valid()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device grant: ", field, " is descriptor ", index, " of ",
+                     fds.size(), ", or another field's too"));
+  }
+  return std::move(fds[index]);
+}
+
+absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
+                                         std::vector<UniqueFd>& fds) {
+  SessionGrant session;
+  session.tx_iova = message.tx_iova();
+  session.rx_iova = message.rx_iova();
+  packet_stream::ProviderGrant& provider = session.provider;
+  provider.session_id = message.session_id();
+  provider.epoch = message.epoch();
+  provider.geometry.tx_buffers = message.tx_buffers();
+  provider.geometry.rx_buffers = message.rx_buffers();
+  provider.geometry.buffer_bytes = message.buffer_bytes();
+  RETURN_IF_ERROR(packet_stream::CheckGeometry(provider.geometry));
+  ASSIGN_OR_RETURN(
+      provider.client_control,
+      TakeFd(fds, message.client_control_fd(), "session.client_control_fd"));
+  ASSIGN_OR_RETURN(provider.provider_control,
+                   TakeFd(fds, message.provider_control_fd(),
+                          "session.provider_control_fd"));
+  ASSIGN_OR_RETURN(provider.tx_doorbell, TakeFd(fds, message.tx_doorbell_fd(),
+                                                "session.tx_doorbell_fd"));
+  ASSIGN_OR_RETURN(provider.rx_doorbell, TakeFd(fds, message.rx_doorbell_fd(),
+                                                "session.rx_doorbell_fd"));
+  return session;
+}
+
+}  // namespace
+
+absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
+                                             std::vector<UniqueFd> fds) {
+  platform::DeviceGrant message;
+  if (!message.ParseFromArray(payload.data(),
+                              static_cast<int>(payload.size()))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "device grant: ", payload.size(), " bytes are not a DeviceGrant"));
+  }
+  DeviceGrant grant;
+  grant.identity.address = message.pci().address();
+  grant.identity.vendor = static_cast<uint16_t>(message.pci().vendor());
+  grant.identity.device = static_cast<uint16_t>(message.pci().device());
+  if (!message.has_vfio_user()) {
+    return absl::InvalidArgumentError(
+        "device grant: no bus that this driver knows; it knows vfio_user");
+  }
+  ASSIGN_OR_RETURN(grant.vfio_user,
+                   TakeFd(fds, message.vfio_user().connection_fd(),
+                          "vfio_user.connection_fd"));
+  ASSIGN_OR_RETURN(grant.platform,
+                   TakeFd(fds, message.platform_fd(), "platform_fd"));
+  ASSIGN_OR_RETURN(grant.counters,
+                   TakeFd(fds, message.counters_fd(), "counters_fd"));
+  for (const uint32_t index : message.irq_fd()) {
+    ASSIGN_OR_RETURN(UniqueFd irq, TakeFd(fds, index, "irq_fd"));
+    grant.irqs.push_back(std::move(irq));
+  }
+  ASSIGN_OR_RETURN(grant.config, ParseNicConfig(message.config()));
+  grant.trace_registers = message.trace_registers();
+  for (const platform::DmaArea& area : message.prepared()) {
+    PreparedDma prepared{area.iova(), area.bytes(), {}};
+    ASSIGN_OR_RETURN(prepared.memory,
+                     TakeFd(fds, area.memory_fd(), "prepared.memory_fd"));
+    grant.prepared.push_back(std::move(prepared));
+  }
+  for (const platform::SessionGrant& session : message.session()) {
+    ASSIGN_OR_RETURN(SessionGrant taken, TakeSession(session, fds));
+    grant.sessions.push_back(std::move(taken));
+  }
+  return grant;
+}
+
+absl::StatusOr<SessionGrant> ParseSessionGrant(
+    const platform::SessionGrant& message, std::vector<UniqueFd> fds) {
+  return TakeSession(message, fds);
+}
+
+absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message) {
+  NicConfig config;
+  config.mtu = message.mtu() == 0 ? kDefaultMtu : message.mtu();
+  if (config.mtu < kMinMtu || config.mtu > kMaxMtu) {
+    return absl::InvalidArgumentError(absl::StrCat("configure: an mtu of ",
+                                                   config.mtu, "; use ",
+                                                   kMinMtu, " to ", kMaxMtu));
+  }
+  config.promiscuous = message.promiscuous();
+  for (const std::string& address : message.multicast()) {
+    MacAddress mac;
+    if (address.size() != mac.size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("configure: a multicast address of ", address.size(),
+                       " bytes; a MAC address has 6"));
+    }
+    std::copy(address.begin(), address.end(), mac.begin());
+    config.multicast.push_back(mac);
+  }
+  config.rx_checksum = message.rx_checksum();
+  config.tx_checksum = message.tx_checksum();
+  config.interrupt_interval_us = message.interrupt_interval_us();
+  return config;
+}
+
+}  // namespace bulkhead::nic_driver

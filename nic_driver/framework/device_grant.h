@@ -1,0 +1,52 @@
+// The device grant, taken apart: message fields and descriptors brought
+// together and checked, each descriptor owned.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_DEVICE_GRANT_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_DEVICE_GRANT_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/unique_fd.h"
+#include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/platform_channel.h"
+#include "packet_stream/provider.h"
+#include "platform_service/api/driver.pb.h"
+
+namespace bulkhead::nic_driver {
+
+struct SessionGrant {
+  packet_stream::ProviderGrant provider;
+  uint64_t tx_iova = 0;
+  uint64_t rx_iova = 0;
+};
+
+struct DeviceGrant {
+  PciIdentity identity;
+  UniqueFd vfio_user;
+  UniqueFd platform;
+  UniqueFd counters;
+  std::vector<UniqueFd> irqs;
+  NicConfig config;
+  bool trace_registers = false;
+  std::vector<PreparedDma> prepared;
+  std::vector<SessionGrant> sessions;
+};
+
+// InvalidArgument names the field that is wrong. Descriptors that no field
+// names are closed.
+absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
+                                             std::vector<UniqueFd> fds);
+
+// A session that comes later, in OpenSession.
+absl::StatusOr<SessionGrant> ParseSessionGrant(
+    const platform::SessionGrant& message, std::vector<UniqueFd> fds);
+
+// InvalidArgument for a MAC address that is none, or an absurd MTU.
+absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message);
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_DEVICE_GRANT_H_

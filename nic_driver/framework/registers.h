@@ -1,0 +1,174 @@
+// The register language: a device's registers are declared once, as types, and
+// the compiler refuses what the datasheet forbids.
+//
+//   struct CTRL : Register<0x00000, ReadWrite> {   // 10.2.2.1
+//     static constexpr Bit<CTRL, 6> SLU{};
+//     static constexpr Bit<CTRL, 26> RST{};
+//   };
+//   struct STATUS : Register<0x00008, ReadOnly> { … };
+//
+//   regs.Write(CTRL::SLU(1) | CTRL::RST(1));
+//   if (regs.Read<STATUS>()[STATUS::LU]) …
+//   regs.Write(STATUS::LU(1));                     // Does not compile.
+//
+// Access modes:
+//   ReadOnly         Read
+//   ReadWrite        Read, Write
+//   WriteOnly        Write
+//   WriteOneToClear  Read, Clear: ones clear, zeros leave alone
+//   ReadToClear      ReadAndClear: the read itself changes the device
+//
+// Tracing costs nothing when it is off, since it is another PciDevice in front
+// of the device: see trace.h.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_REGISTERS_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_REGISTERS_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "nic_driver/framework/pci_device.h"
+
+namespace bulkhead::nic_driver {
+
+struct ReadOnly {
+  static constexpr bool kRead = true, kWrite = false, kClear = false,
+                        kReadAndClear = false;
+};
+struct ReadWrite {
+  static constexpr bool kRead = true, kWrite = true, kClear = false,
+                        kReadAndClear = false;
+};
+struct WriteOnly {
+  static constexpr bool kRead = false, kWrite = true, kClear = false,
+                        kReadAndClear = false;
+};
+struct WriteOneToClear {
+  static constexpr bool kRead = true, kWrite = false, kClear = true,
+                        kReadAndClear = false;
+};
+struct ReadToClear {
+  static constexpr bool kRead = false, kWrite = false, kClear = false,
+                        kReadAndClear = true;
+};
+
+// The base of each register type. All registers are 32 bits wide, as those of
+// every NIC that we drive; kOffset is in bytes within the BAR.
+template <uint32_t kByteOffset, typename AccessMode>
+struct Register {
+  static_assert(kByteOffset % 4 == 0);
+  using Access = AccessMode;
+  static constexpr uint32_t kOffset = kByteOffset;
+  static constexpr uint32_t kCount = 1;
+  static constexpr uint32_t kStride = 4;
+};
+
+// kEntries equal registers, kByteStride bytes apart.
+template <uint32_t kByteOffset, typename AccessMode, uint32_t kEntries,
+          uint32_t kByteStride = 4>
+struct RegisterArray : Register<kByteOffset, AccessMode> {
+  static constexpr uint32_t kCount = kEntries;
+  static constexpr uint32_t kStride = kByteStride;
+};
+
+template <typename R, unsigned kLow, unsigned kWidth>
+struct Field;
+
+// The contents of register R. Contents of different registers do not mix.
+template <typename R>
+class Value {
+ public:
+  constexpr Value() = default;
+  constexpr explicit Value(uint32_t bits) : bits_(bits) {}
+
+  constexpr uint32_t bits() const { return bits_; }
+
+  template <unsigned kLow, unsigned kWidth>
+  constexpr uint32_t operator[](Field<R, kLow, kWidth> field) const {
+    return (bits_ & field.kMask) >> kLow;
+  }
+  // The same contents with one field replaced.
+  template <unsigned kLow, unsigned kWidth>
+  constexpr Value With(Field<R, kLow, kWidth> field, uint32_t value) const {
+    return Value((bits_ & ~field.kMask) | field(value).bits());
+  }
+
+  constexpr Value operator|(Value other) const {
+    return Value(bits_ | other.bits_);
+  }
+  constexpr bool operator==(const Value&) const = default;
+
+ private:
+  uint32_t bits_ = 0;
+};
+
+// Bits kLow … kLow + kWidth - 1 of register R.
+template <typename R, unsigned kLow, unsigned kWidth>
+struct Field {
+  static_assert(kWidth >= 1 && kLow + kWidth <= 32);
+  static constexpr uint32_t kMask =
+      static_cast<uint32_t>(((uint64_t{1} << kWidth) - 1) << kLow);
+
+  // The contents with this field set to `value` and all else 0. A value that is
+  // too large for the field loses its upper bits, as in the hardware.
+  constexpr Value<R> operator()(uint32_t value) const {
+    return Value<R>((value << kLow) & kMask);
+  }
+};
+
+template <typename R, unsigned kPosition>
+using Bit = Field<R, kPosition, 1>;
+
+// One BAR of a device, spoken to in registers.
+//
+// Requires: `device` outlives it.
+class Registers {
+ public:
+  Registers(PciDevice& device, int bar) : device_(&device), bar_(bar) {}
+
+  template <typename R>
+  requires(R::Access::kRead) Value<R> Read(uint32_t index = 0)
+  const { return Value<R>(device_->Read32(bar_, Offset<R>(index))); }
+
+  template <typename R>
+  requires(R::Access::kReadAndClear) Value<R> ReadAndClear(uint32_t index = 0)
+  const { return Value<R>(device_->Read32(bar_, Offset<R>(index))); }
+
+  template <typename R>
+  requires(R::Access::kWrite) void Write(Value<R> value,
+                                         uint32_t index = 0) const {
+    device_->Write32(bar_, Offset<R>(index), value.bits());
+  }
+
+  template <typename R>
+  requires(R::Access::kClear) void Clear(Value<R> ones,
+                                         uint32_t index = 0) const {
+    device_->Write32(bar_, Offset<R>(index), ones.bits());
+  }
+
+  // A write that may overtake, and be overtaken by, accesses to other
+  // registers: see PciDevice::WriteDoorbell32.
+  template <typename R>
+  requires(R::Access::kWrite) void Ring(Value<R> value,
+                                        uint32_t index = 0) const {
+    device_->WriteDoorbell32(bar_, Offset<R>(index), value.bits());
+  }
+
+ private:
+  template <typename R>
+  static constexpr uint32_t Offset(uint32_t index) {
+    return R::kOffset + index * R::kStride;
+  }
+
+  PciDevice* device_;
+  int bar_;
+};
+
+// What a surprise-removed device answers to every read (PCIe: no completion).
+template <typename R>
+constexpr bool ReadsAsGone(Value<R> value) {
+  return value.bits() == ~uint32_t{0};
+}
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_REGISTERS_H_

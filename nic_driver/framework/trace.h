@@ -1,0 +1,83 @@
+// Every register access of a driver, kept for the moment when it fails.
+//
+// A PciDevice in front of the real one: where tracing is off there is none, so
+// that it costs nothing.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_TRACE_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_TRACE_H_
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
+#include "base/clock.h"
+#include "nic_driver/framework/pci_device.h"
+
+namespace bulkhead::nic_driver {
+
+// Requires: `device` outlives it.
+class TracingDevice final : public PciDevice {
+ public:
+  enum class Access : uint8_t { kRead, kWrite, kDoorbell };
+  struct Entry {
+    uint64_t time_ns = 0;
+    uint32_t offset = 0;
+    uint32_t value = 0;
+    uint8_t bar = 0;
+    Access access = Access::kRead;
+  };
+  static constexpr uint64_t kKept = 128;
+
+  explicit TracingDevice(PciDevice& device) : device_(device) {}
+
+  uint32_t Read32(int bar, uint32_t offset) override {
+    const uint32_t value = device_.Read32(bar, offset);
+    Keep(Access::kRead, bar, offset, value);
+    return value;
+  }
+  void Write32(int bar, uint32_t offset, uint32_t value) override {
+    Keep(Access::kWrite, bar, offset, value);
+    device_.Write32(bar, offset, value);
+  }
+  void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override {
+    Keep(Access::kDoorbell, bar, offset, value);
+    device_.WriteDoorbell32(bar, offset, value);
+  }
+  absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override {
+    return device_.ReadConfig(offset, width);
+  }
+  bool gone() const override { return device_.gone(); }
+
+  // Accesses so far; the last kKept of them can be asked for.
+  uint64_t count() const { return count_; }
+  const Entry& entry(uint64_t number) const { return entries_[number % kKept]; }
+
+  // One line per kept access, oldest first.
+  std::string Text() const {
+    static constexpr const char* kVerb[] = {"read ", "write", "ring "};
+    std::string text;
+    for (uint64_t i = count_ > kKept ? count_ - kKept : 0; i < count_; ++i) {
+      const Entry& e = entry(i);
+      absl::StrAppendFormat(
+          &text, "%d.%09d %s bar%d+0x%05x 0x%08x\n", e.time_ns / 1'000'000'000,
+          e.time_ns % 1'000'000'000, kVerb[static_cast<int>(e.access)], e.bar,
+          e.offset, e.value);
+    }
+    return text;
+  }
+
+ private:
+  void Keep(Access access, int bar, uint32_t offset, uint32_t value) {
+    entries_[count_++ % kKept] = {MonotonicNs(), offset, value,
+                                  static_cast<uint8_t>(bar), access};
+  }
+
+  PciDevice& device_;
+  std::array<Entry, kKept> entries_ = {};
+  uint64_t count_ = 0;
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_TRACE_H_

@@ -1,0 +1,58 @@
+// PciDevice over vfio-user: a simulated NIC, or any server of the protocol.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/shared_memory.h"
+#include "base/unique_fd.h"
+#include "nic_driver/framework/pci_device.h"
+#include "nic_model/vfio_user/client.h"
+
+namespace bulkhead::nic_driver {
+
+// Reads are round trips on the socket (10–40 µs); writes are posted, one
+// message each, in order. Doorbells that the server offers for BAR 0 as shadow
+// memory plus eventfd bypass the socket.
+//
+// Threading: one thread.
+class VfioUserDevice final : public PciDevice {
+ public:
+  // Negotiates on a connected socket.
+  static absl::StatusOr<std::unique_ptr<VfioUserDevice>> Create(
+      UniqueFd connection);
+
+  uint32_t Read32(int bar, uint32_t offset) override;
+  void Write32(int bar, uint32_t offset, uint32_t value) override;
+  void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
+  absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
+  bool gone() const override { return gone_; }
+
+  // Readable when the server has closed.
+  int fd() const { return client_->fd(); }
+
+ private:
+  struct MappedDoorbell {
+    uint32_t offset = 0;
+    UniqueFd event;
+    Mapping page;
+    uint32_t* shadow = nullptr;
+  };
+
+  explicit VfioUserDevice(std::unique_ptr<vfio_user::Client> client)
+      : client_(std::move(client)) {}
+
+  absl::Status MapDoorbells();
+  MappedDoorbell* FindDoorbell(int bar, uint32_t offset);
+
+  std::unique_ptr<vfio_user::Client> client_;
+  std::vector<MappedDoorbell> doorbells_;  // Of BAR 0.
+  bool gone_ = false;
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
