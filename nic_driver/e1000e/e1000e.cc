@@ -93,10 +93,9 @@ absl::Status E1000e::Probe() {
         identity.address, identity.vendor, identity.device));
   }
   if (context_.irq_vectors < kVectors) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("drive ", identity.address, ": the grant has ",
-                     context_.irq_vectors, " MSI-X vectors; e1000e needs ",
-                     kVectors));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "drive ", identity.address, ": the grant has ", context_.irq_vectors,
+        " MSI-X vectors; e1000e needs ", kVectors));
   }
   return absl::OkStatus();
 }
@@ -233,9 +232,9 @@ void E1000e::WriteModeration() {
 
 absl::Status E1000e::Configure(const NicConfig& config) {
   if (config.mtu > kMaxMtu) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "configure: an mtu of ", config.mtu, "; the 82574L takes at most ",
-        kMaxMtu));
+    return absl::InvalidArgumentError(
+        absl::StrCat("configure: an mtu of ", config.mtu,
+                     "; the 82574L takes at most ", kMaxMtu));
   }
   const NicConfig old = std::exchange(config_, config);
   if (old.interrupt_interval_us != config.interrupt_interval_us) {
@@ -339,7 +338,8 @@ size_t E1000e::RxHarvest(std::span<RxPiece> out) {
     std::array<uint64_t, kMaxFramePieces> statuses;
     size_t pieces = 0;
     bool whole = false;
-    while (!whole && pieces < kMaxFramePieces && rx_head_ + pieces != rx_tail_) {
+    while (!whole && pieces < kMaxFramePieces &&
+           rx_head_ + pieces != rx_tail_) {
       const uint64_t status =
           Load(rx_ring_[(rx_head_ + pieces) & kRxMask].status);
       if ((status & rx::DD) == 0) break;
@@ -381,9 +381,7 @@ void E1000e::EmitFrame(std::span<const uint64_t> statuses, bool whole,
   }
 }
 
-size_t E1000e::TxRoom() const {
-  return kTxEntries - 1 - (tx_tail_ - tx_head_);
-}
+size_t E1000e::TxRoom() const { return kTxEntries - 1 - (tx_tail_ - tx_head_); }
 
 // RS is set in the last descriptor of every frame, not only of the batch: each
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
@@ -483,8 +481,8 @@ Task<absl::StatusOr<StopReport>> E1000e::Stop() {
 }
 
 // 10.2.2.1: after GIO_MASTER_DISABLE the device starts no new request, and
-// STATUS.GIO_MASTER_ENABLE clears when none is pending. Should one stay pending,
-// the reset that follows ends it.
+// STATUS.GIO_MASTER_ENABLE clears when none is pending. Should one stay
+// pending, the reset that follows ends it.
 Task<absl::Status> E1000e::DisableBusMaster() {
   regs_.Write(CTRL::SLU(1) | CTRL::GIO_MASTER_DISABLE(1));
   const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;

@@ -30,17 +30,17 @@ struct CTRL : Register<0x00000, ReadWrite> {
 // Device Status.
 struct STATUS : Register<0x00008, ReadOnly> {
   static constexpr Bit<STATUS, 0> FD{};
-  static constexpr Bit<STATUS, 1> LU{};              // Link up.
-  static constexpr Field<STATUS, 6, 2> SPEED{};      // 0: 10, 1: 100, 2, 3: 1000.
+  static constexpr Bit<STATUS, 1> LU{};          // Link up.
+  static constexpr Field<STATUS, 6, 2> SPEED{};  // 0: 10, 1: 100, 2, 3: 1000.
   static constexpr Bit<STATUS, 19> GIO_MASTER_ENABLE{};  // Requests are pending
                                                          // or possible.
 };
 
 // Extended Device Control.
 struct CTRL_EXT : Register<0x00018, ReadWrite> {
-  static constexpr Bit<CTRL_EXT, 24> EIAME{};     // Auto-mask by IAM when an
-                                                  // MSI-X message leaves.
-  static constexpr Bit<CTRL_EXT, 28> DRV_LOAD{};  // For the firmware.
+  static constexpr Bit<CTRL_EXT, 24> EIAME{};        // Auto-mask by IAM when an
+                                                     // MSI-X message leaves.
+  static constexpr Bit<CTRL_EXT, 28> DRV_LOAD{};     // For the firmware.
   static constexpr Bit<CTRL_EXT, 31> PBA_SUPPORT{};  // MSI-X pending bits.
 };
 
@@ -94,8 +94,8 @@ struct RCTL : Register<0x00100, ReadWrite> {
   static constexpr Field<RCTL, 12, 2> MO{};  // Which 12 bits index MTA.
   static constexpr Bit<RCTL, 15> BAM{};      // Accept broadcast.
   static constexpr Field<RCTL, 16, 2> BSIZE{};
-  static constexpr Bit<RCTL, 25> BSEX{};     // BSIZE times 16.
-  static constexpr Bit<RCTL, 26> SECRC{};    // Strip the FCS.
+  static constexpr Bit<RCTL, 25> BSEX{};   // BSIZE times 16.
+  static constexpr Bit<RCTL, 26> SECRC{};  // Strip the FCS.
 };
 // Ring of queue 0: base, length in bytes, head, tail.
 struct RDBAL : Register<0x02800, ReadWrite> {};
@@ -134,11 +134,11 @@ struct RAH0 : Register<0x05404, ReadWrite> {
 // Transmit Control.
 struct TCTL : Register<0x00400, ReadWrite> {
   static constexpr Bit<TCTL, 1> EN{};
-  static constexpr Bit<TCTL, 3> PSP{};         // Pad short packets to 64 bytes.
-  static constexpr Field<TCTL, 4, 8> CT{};     // Collision threshold.
-  static constexpr Field<TCTL, 12, 10> COLD{}; // Collision distance.
-  static constexpr Bit<TCTL, 24> RTLC{};       // Retransmit on late collision.
-  static constexpr Bit<TCTL, 28> MULR{};       // Several requests at a time.
+  static constexpr Bit<TCTL, 3> PSP{};      // Pad short packets to 64 bytes.
+  static constexpr Field<TCTL, 4, 8> CT{};  // Collision threshold.
+  static constexpr Field<TCTL, 12, 10> COLD{};  // Collision distance.
+  static constexpr Bit<TCTL, 24> RTLC{};        // Retransmit on late collision.
+  static constexpr Bit<TCTL, 28> MULR{};        // Several requests at a time.
 };
 // Inter-packet gap.
 struct TIPG : Register<0x00410, ReadWrite> {
@@ -209,10 +209,12 @@ constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
 constexpr uint64_t IC = uint64_t{1} << 26;    // Insert a checksum at CSO.
 constexpr uint64_t RS = uint64_t{1} << 27;    // Report status: write DD back.
 constexpr uint64_t DD = uint64_t{1} << 32;
-constexpr uint64_t EC = uint64_t{1} << 33;    // Excess collisions: not sent.
-constexpr uint64_t LC = uint64_t{1} << 34;    // Late collision.
+constexpr uint64_t EC = uint64_t{1} << 33;  // Excess collisions: not sent.
+constexpr uint64_t LC = uint64_t{1} << 34;  // Late collision.
 constexpr uint64_t kErrors = EC | LC;
-constexpr uint64_t Cso(uint32_t offset) { return uint64_t{offset & 0xff} << 16; }
+constexpr uint64_t Cso(uint32_t offset) {
+  return uint64_t{offset & 0xff} << 16;
+}
 constexpr uint64_t Css(uint32_t start) { return uint64_t{start & 0xff} << 40; }
 }  // namespace tx
 
