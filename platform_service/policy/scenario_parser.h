@@ -1,5 +1,5 @@
-// From a YAML text to a Scenario. The .cc beside it is the one file that knows
-// yaml-cpp.
+// From a YAML text to a Scenario. The one file that includes yaml-cpp is
+// yaml_tree.cc.
 //
 // Guarantees: never throws, never runs a program, opens no file but the one it
 // is told to; time and memory are bounded by the size of the text, whatever it

@@ -1,0 +1,65 @@
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "clients/bulkhead/commands.h"
+#include "clients/bulkhead/connection.h"
+#include "clients/bulkhead/json_view.h"
+#include "clients/bulkhead/scenario_file.h"
+
+namespace bulkhead::cli {
+namespace {
+
+absl::StatusOr<std::string> ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file.good()) return ErrnoStatus(absl::StrCat("read ", path));
+  return text.str();
+}
+
+}  // namespace
+
+absl::Status RunCommand(const ApplyOptions& options, const Context& context) {
+  // Checked here first, so that the errors come with their excerpts.
+  RETURN_IF_ERROR(LoadFile(options.file, context).status());
+  ASSIGN_OR_RETURN(const std::string text, ReadAll(options.file));
+
+  api::ApplyRequest request;
+  // Relative names in the file are relative to its folder, and the platform
+  // service has another working directory.
+  request.set_path(std::filesystem::absolute(options.file).string());
+  request.set_text(text);
+  request.set_dry_run(options.dry_run);
+  const auto connection = Connection::Create(context.run_dir);
+  ASSIGN_OR_RETURN(const api::ApplyResponse response,
+                   connection->Apply(request));
+
+  const Console& console = context.console;
+  if (console.json) {
+    Json actions = Json::array();
+    for (const std::string& action : response.action()) {
+      actions.push_back(action);
+    }
+    console.out << Dump({{"file", options.file},
+                         {"dry_run", options.dry_run},
+                         {"actions", actions}})
+                << "\n";
+    return absl::OkStatus();
+  }
+  for (const std::string& action : response.action()) {
+    console.out << action << "\n";
+  }
+  if (response.action().empty()) {
+    console.out << "nothing to change: the system is as " << options.file
+                << " says\n";
+  } else if (options.dry_run) {
+    console.out << "dry run: nothing was done\n";
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace bulkhead::cli

@@ -1,0 +1,125 @@
+#include "clients/bulkhead/json_view.h"
+
+#include <nlohmann/json.hpp>
+
+namespace bulkhead::cli {
+namespace {
+
+namespace api = ::bulkhead::platform::v1;
+
+template <typename Repeated>
+Json ListOf(const Repeated& items) {
+  Json list = Json::array();
+  for (const auto& item : items) {
+    if constexpr (requires { ToJson(item); }) {
+      list.push_back(ToJson(item));
+    } else {
+      list.push_back(item);
+    }
+  }
+  return list;
+}
+
+// {"rx_packets": 1, …}
+template <typename Repeated>
+Json CountersOf(const Repeated& counters) {
+  Json object = Json::object();
+  for (const api::Counter& counter : counters) {
+    object[counter.name()] = counter.value();
+  }
+  return object;
+}
+
+}  // namespace
+
+Json ToJson(const api::Device& device) {
+  return {{"address", device.address()},
+          {"source", device.source()},
+          {"name", device.name()},
+          {"vendor", device.vendor()},
+          {"device", device.device()},
+          {"subsystem_vendor", device.subsystem_vendor()},
+          {"subsystem_device", device.subsystem_device()},
+          {"class_code", device.class_code()},
+          {"revision", device.revision()},
+          {"vendor_name", device.vendor_name()},
+          {"device_name", device.device_name()},
+          {"serial", device.serial()},
+          {"slot", device.slot()},
+          {"kernel_driver", device.kernel_driver()},
+          {"interfaces", ListOf(device.interfaces())},
+          {"used_by", device.used_by()},
+          {"instance", device.instance()},
+          {"rule", device.rule()},
+          {"refused", device.refused()}};
+}
+
+Json ToJson(const api::Instance& instance) {
+  return {{"name", instance.name()},
+          {"driver", instance.driver()},
+          {"device", instance.device()},
+          {"phase", instance.phase()},
+          {"generation", instance.generation()},
+          {"pid", instance.pid()},
+          {"restarts", instance.restarts()},
+          {"reason", instance.reason()},
+          {"link_up", instance.link_up()},
+          {"speed_mbps", instance.speed_mbps()},
+          {"mac", instance.mac()},
+          {"mtu", instance.mtu()},
+          {"spare_ready", instance.spare_ready()},
+          {"sandbox_not_applied", ListOf(instance.sandbox_not_applied())},
+          {"counters", CountersOf(instance.counter())},
+          {"model_counters", CountersOf(instance.model_counter())},
+          {"up_since_ns", instance.up_since_ns()},
+          {"cpus", ListOf(instance.cpus())},
+          {"memory_limit_bytes", instance.memory_limit_bytes()},
+          {"private_bytes", instance.private_bytes()}};
+}
+
+Json ToJson(const api::Session& session) {
+  return {{"id", session.id()},
+          {"label", session.label()},
+          {"instance", session.instance()},
+          {"epoch", session.epoch()},
+          {"state", session.state()},
+          {"client_pid", session.client_pid()},
+          {"bytes", session.bytes()},
+          {"tx_buffers", session.tx_buffers()},
+          {"rx_buffers", session.rx_buffers()},
+          {"buffer_bytes", session.buffer_bytes()}};
+}
+
+Json ToJson(const api::Process& process) {
+  return {{"name", process.name()},
+          {"kind", process.kind()},
+          {"pid", process.pid()},
+          {"phase", process.phase()},
+          {"generation", process.generation()},
+          {"restarts", process.restarts()},
+          {"reason", process.reason()},
+          {"sandbox_not_applied", ListOf(process.sandbox_not_applied())},
+          {"counters", CountersOf(process.counter())}};
+}
+
+Json ToJson(const api::Event& event) {
+  return {{"sequence", event.sequence()}, {"time_ns", event.time_ns()},
+          {"process", event.process()},   {"generation", event.generation()},
+          {"kind", event.kind()},         {"text", event.text()}};
+}
+
+Json ToJson(const api::Status& status) {
+  return {{"scenario", status.scenario()},
+          {"platform_generation", status.platform_generation()},
+          {"up_since_ns", status.up_since_ns()},
+          {"instances", ListOf(status.instance())},
+          {"sessions", ListOf(status.session())},
+          {"processes", ListOf(status.process())},
+          {"warnings", ListOf(status.warning())}};
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace bulkhead::cli

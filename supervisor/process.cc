@@ -1,0 +1,527 @@
+#include "supervisor/process.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cctype>
+#include <csignal>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/errno_status.h"
+
+namespace bulkhead::supervisor {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kDefaultStartTimeout(5000);
+constexpr milliseconds kStopTimeout(1000);
+// Between the end of file on a child's channel and its pidfd.
+constexpr milliseconds kExitAfterEndOfChannel(200);
+// The next spare is spawned when the recovery it would disturb is over.
+constexpr milliseconds kSpareDelay(5);
+// An honest child sends one Pong per tick, and Ready and Started once.
+constexpr uint32_t kMaxMessagesPerTick = 64;
+// Messages that a dead child may have left, among them its Failed.
+constexpr int kMaxLastMessages = 8;
+constexpr size_t kMaxNameBytes = 64;
+
+milliseconds StartTimeout(const ProcessSpec& spec) {
+  return spec.start_timeout_ms() == 0 ? kDefaultStartTimeout
+                                      : milliseconds(spec.start_timeout_ms());
+}
+
+}  // namespace
+
+bool IsProcessName(absl::string_view name) {
+  return !name.empty() && name.size() <= kMaxNameBytes && name[0] != '.' &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '_' || c == '-' || c == '.';
+         });
+}
+
+absl::StatusOr<std::unique_ptr<Process>> Process::Create(
+    EventLoop& loop, Sandbox& sandbox, const ProcessSpec& spec,
+    const std::string& log_directory, Callbacks callbacks) {
+  if (!IsProcessName(spec.name())) {
+    return absl::InvalidArgumentError(
+        "define a process: its name must be 1 to 64 of a-z A-Z 0-9 _ - . and "
+        "not begin with a dot");
+  }
+  ASSIGN_OR_RETURN(Program program, Program::Open(spec.program()));
+  ASSIGN_OR_RETURN(
+      auto log, ChildLog::Create(
+                    absl::StrCat(log_directory, "/", spec.name(), ".log"), {}));
+  std::unique_ptr<Process> process(
+      new Process(loop, sandbox, spec, std::move(program), std::move(log),
+                  std::move(callbacks)));
+  if (spec.warm_spare()) process->spare_.Want(milliseconds(0));
+  if (!spec.needs_payload()) {
+    // Not before the owner has noted the object.
+    process->backoff_timer_ = loop.After(
+        milliseconds(0), [self = process.get()] { self->TryStart(); });
+  }
+  return process;
+}
+
+Process::Process(EventLoop& loop, Sandbox& sandbox, const ProcessSpec& spec,
+                 Program program, std::unique_ptr<ChildLog> log,
+                 Callbacks callbacks)
+    : loop_(loop),
+      sandbox_(sandbox),
+      spec_(spec),
+      program_(std::move(program)),
+      limits_(LimitsOf(spec)),
+      log_(std::move(log)),
+      callbacks_(std::move(callbacks)),
+      policy_(RestartPolicy::LimitsOf(spec.restart())),
+      spare_(loop, RestartPolicy::LimitsOf(spec.restart()),
+             {[this](LiveProcess::Handlers handlers) {
+                return Spawn(std::move(handlers));
+              },
+              [this](absl::string_view kind, absl::string_view text) {
+                callbacks_.event(0, kind, text);
+              },
+              [this] { callbacks_.changed(); }}),
+      phase_since_ns_(MonotonicNs()) {}
+
+Process::~Process() { CancelTimers(); }
+
+absl::StatusOr<std::unique_ptr<LiveProcess>> Process::Spawn(
+    LiveProcess::Handlers handlers) {
+  SpawnRequest request;
+  request.program = &program_;
+  request.arguments.assign(spec_.arguments().begin(), spec_.arguments().end());
+  request.limits = limits_;
+  ASSIGN_OR_RETURN(auto process,
+                   LiveProcess::Spawn(loop_, request, sandbox_, log_.get(),
+                                      std::move(handlers)));
+  not_applied_ = process->not_applied();
+  return process;
+}
+
+LiveProcess::Handlers Process::OwnHandlers() {
+  return {[this] { HandleReadable(); },
+          [this](int status, uint64_t noticed_ns) {
+            HandleExit(status, noticed_ns);
+          }};
+}
+
+void Process::Enter(ProcessState::Phase phase) {
+  phase_ = phase;
+  phase_since_ns_ = MonotonicNs();
+  callbacks_.changed();
+}
+
+// --- Orders ---------------------------------------------------------------
+
+void Process::Begin(std::string payload, std::vector<UniqueFd> fds) {
+  if (phase_ != ProcessState::WAITING && phase_ != ProcessState::BACKING_OFF) {
+    callbacks_.refused(
+        absl::StrCat("begin ", spec_.name(), ": it is ",
+                     phase_ == ProcessState::PARKED
+                         ? "parked; restart it first"
+                         : "running or stopping; wait until it has died"));
+    return;
+  }
+  begin_ = BeginOrder{std::move(payload), std::move(fds)};
+  unanswered_death_.reset();
+  TryStart();
+}
+
+void Process::Signal(int number) {
+  if (current_ == nullptr) {
+    callbacks_.refused(absl::StrCat("signal ", spec_.name(),
+                                    ": no generation of it is running"));
+    return;
+  }
+  if (const absl::Status status = current_->Signal(number); !status.ok()) {
+    callbacks_.refused(
+        absl::StrCat("signal ", spec_.name(), ": ", status.message()));
+    return;
+  }
+  callbacks_.event(generation_, "signal",
+                   absl::StrCat("signal ", number, " on request"));
+}
+
+void Process::Restart() {
+  policy_.Reset();
+  switch (phase_) {
+    case ProcessState::STARTING:
+    case ProcessState::RUNNING:
+      StopOrderly(Goal::kRestart);
+      return;
+    case ProcessState::PARKED: {
+      FromSupervisor::Died died;
+      died.set_name(spec_.name());
+      died.set_generation(generation_);
+      died.set_cause("parked; brought back on request");
+      died.set_noticed_ns(MonotonicNs());
+      unanswered_death_ = died;
+      Enter(ProcessState::WAITING);
+      callbacks_.died(died);
+      if (spec_.warm_spare()) spare_.Want(milliseconds(0));
+      break;
+    }
+    case ProcessState::BACKING_OFF:
+      loop_.Cancel(std::exchange(backoff_timer_, 0));
+      Enter(ProcessState::WAITING);
+      break;
+    default:
+      return;
+  }
+  TryStart();
+}
+
+void Process::Breach(uint32_t generation, const std::string& reason) {
+  // An accusation may cross the death of the accused.
+  if (current_ == nullptr || generation != generation_) return;
+  Kill("breach", absl::StrCat("breach: ", reason));
+}
+
+void Process::Remove() {
+  spare_.Drop();
+  begin_.reset();
+  if (current_ != nullptr) {
+    StopOrderly(Goal::kRemove);
+    return;
+  }
+  CancelTimers();
+  callbacks_.removed();
+}
+
+ProcessState Process::State() const {
+  ProcessState state;
+  state.set_name(spec_.name());
+  state.set_phase(phase_);
+  state.set_generation(generation_);
+  state.set_pid(current_ == nullptr ? 0 : current_->pid());
+  state.set_failures_in_a_row(policy_.failures_in_a_row());
+  state.set_restarts(generation_ > 1 ? generation_ - 1 : 0);
+  state.set_reason(reason_);
+  state.set_phase_since_ns(phase_since_ns_);
+  for (const std::string& line : not_applied_) state.add_not_applied(line);
+  state.set_spare_ready(spare_.ready());
+  return state;
+}
+
+// --- Starting -------------------------------------------------------------
+
+void Process::TryStart() {
+  if (phase_ != ProcessState::WAITING || current_ != nullptr) return;
+  if (spec_.needs_payload() && !begin_.has_value()) return;
+  ++generation_;
+  goal_ = Goal::kRun;
+  ready_ = start_sent_ = false;
+  started_ns_ = 0;
+  kill_cause_.clear();
+  failed_reason_.clear();
+  messages_since_tick_ = 0;
+  if (!spec_.needs_payload()) unanswered_death_.reset();
+
+  if (!TakeSpare()) SpawnCold();
+  if (current_ == nullptr) return;
+  start_timer_ =
+      loop_.After(StartTimeout(spec_), [this] { HandleStartTimeout(); });
+  Enter(ProcessState::STARTING);
+}
+
+// The short way: one message to a process that has been waiting for it.
+bool Process::TakeSpare() {
+  WarmSpare::Taken spare = spare_.Take();
+  if (spare.process == nullptr) return false;
+  current_ = std::move(spare.process);
+  current_->SetHandlers(OwnHandlers());
+  not_applied_ = current_->not_applied();
+  not_applied_.insert(not_applied_.end(), spare.not_applied.begin(),
+                      spare.not_applied.end());
+  if (!spare.ready) return true;  // Start goes out with its Ready.
+  ready_ = true;
+  if (SendStart().ok()) return true;
+  // It died unnoticed: spares cost no generation.
+  current_.reset();
+  ready_ = start_sent_ = false;
+  return false;
+}
+
+void Process::SpawnCold() {
+  auto spawned = Spawn(OwnHandlers());
+  if (!spawned.ok()) {
+    Bury(std::string(spawned.status().message()), MonotonicNs());
+    return;
+  }
+  current_ = *std::move(spawned);
+  callbacks_.event(generation_, "spawned",
+                   absl::StrCat("pid ", current_->pid()));
+}
+
+absl::Status Process::SendStart() {
+  ToChild message;
+  ToChild::Start* start = message.mutable_start();
+  start->set_name(spec_.name());
+  start->set_generation(generation_);
+  std::vector<int> fds;
+  if (begin_.has_value()) {
+    start->set_payload(begin_->payload);
+    for (const UniqueFd& fd : begin_->fds) fds.push_back(fd.get());
+  }
+  RETURN_IF_ERROR(current_->channel().Send(message, fds));
+  start_sent_ = true;
+  begin_.reset();
+  callbacks_.event(
+      generation_, "granted",
+      absl::StrCat("pid ", current_->pid(), ", ", fds.size(), " descriptors"));
+  return absl::OkStatus();
+}
+
+void Process::HandleStartTimeout() {
+  start_timer_ = 0;
+  Kill("hung", absl::StrCat("hung: not ", ready_ ? "started" : "ready",
+                            " within ", StartTimeout(spec_).count(), " ms"));
+}
+
+// --- While it lives -------------------------------------------------------
+
+void Process::HandleReadable() {
+  FromChild message;
+  std::vector<UniqueFd> fds;
+  const absl::StatusOr<bool> received =
+      current_->channel().Receive(&message, &fds, /*max_fds=*/0);
+  if (absl::IsUnavailable(received.status())) {
+    HandleEndOfChannel();
+    return;
+  }
+  if (!received.ok()) {
+    Kill("breach", absl::StrCat("breach: on its parent channel: ",
+                                received.status().message()));
+    return;
+  }
+  if (!*received) return;
+  if (++messages_since_tick_ > kMaxMessagesPerTick) {
+    Kill("breach", "breach: it floods its parent channel");
+    return;
+  }
+  HandleMessage(message);
+}
+
+void Process::HandleMessage(const FromChild& message) {
+  switch (message.message_case()) {
+    case FromChild::kReady:
+      HandleReady(message.ready());
+      return;
+    case FromChild::kStarted:
+      HandleStarted();
+      return;
+    case FromChild::kPong:
+      if (!heartbeat_.has_value()) return;
+      if (auto hang = heartbeat_->HandlePong(message.pong(), MonotonicNs())) {
+        Kill("hung", *hang);
+      }
+      return;
+    case FromChild::kFailed:
+      failed_reason_ = message.failed().reason();
+      return;
+    case FromChild::MESSAGE_NOT_SET:
+      Kill("breach", "breach: an empty message on its parent channel");
+      return;
+  }
+}
+
+void Process::HandleReady(const FromChild::Ready& ready) {
+  if (ready_) {
+    Kill("breach", "breach: it said Ready twice");
+    return;
+  }
+  ready_ = true;
+  not_applied_.insert(not_applied_.end(), ready.not_applied().begin(),
+                      ready.not_applied().end());
+  callbacks_.event(generation_, "ready", "");
+  if (phase_ != ProcessState::STARTING) return;
+  if (const absl::Status status = SendStart(); !status.ok()) {
+    Kill("killed", absl::StrCat("hand over the start: ", status.message()));
+  }
+}
+
+void Process::HandleStarted() {
+  if (!start_sent_ || started_ns_ != 0) {
+    Kill("breach", "breach: it said Started twice, or before Start");
+    return;
+  }
+  started_ns_ = MonotonicNs();
+  loop_.Cancel(std::exchange(start_timer_, 0));
+  if (phase_ != ProcessState::STARTING) return;
+  callbacks_.event(generation_, "started", "");
+  heartbeat_.emplace(Heartbeat::LimitsOf(spec_.heartbeat()), started_ns_);
+  ScheduleTick();
+  Enter(ProcessState::RUNNING);
+  if (spec_.warm_spare()) spare_.Want(kSpareDelay);
+}
+
+void Process::HandleEndOfChannel() {
+  // Usually the first sign of its death. If it is not, it is a breach: nobody
+  // could stop or ask such a process.
+  current_->IgnoreChannel();
+  if (stop_timer_ != 0) return;
+  stop_timer_ = loop_.After(kExitAfterEndOfChannel, [this] {
+    stop_timer_ = 0;
+    Kill("breach", "breach: it closed its parent channel");
+  });
+}
+
+// All processes tick together, so that an idle supervisor wakes up once per
+// interval and not once per process.
+void Process::ScheduleTick() {
+  const uint64_t interval_ns =
+      std::chrono::nanoseconds(heartbeat_->interval()).count();
+  const uint64_t to_next_ns = interval_ns - MonotonicNs() % interval_ns;
+  tick_timer_ = loop_.After(std::chrono::nanoseconds(to_next_ns),
+                            [this] { HandleTick(); });
+}
+
+void Process::HandleTick() {
+  tick_timer_ = 0;
+  messages_since_tick_ = 0;
+  if (auto hang = heartbeat_->Tick(MonotonicNs())) {
+    Kill("hung", *hang);
+    return;
+  }
+  ToChild message;
+  message.mutable_ping()->set_number(heartbeat_->ping_number());
+  // A full queue shows as a missing answer.
+  (void)current_->channel().Send(message);
+  ScheduleTick();
+}
+
+void Process::Kill(absl::string_view kind, const std::string& cause) {
+  current_->IgnoreChannel();
+  loop_.Cancel(std::exchange(tick_timer_, 0));
+  if (!kill_cause_.empty()) return;
+  kill_cause_ = cause;
+  kill_noticed_ns_ = MonotonicNs();
+  current_->Kill();
+  callbacks_.event(generation_, kind, cause);
+  if (kind != "killed") {
+    callbacks_.event(generation_, "killed",
+                     absl::StrCat("pid ", current_->pid()));
+  }
+}
+
+void Process::StopOrderly(Goal goal) {
+  goal_ = goal;
+  if (phase_ == ProcessState::STOPPING) return;
+  CancelTimers();
+  heartbeat_.reset();
+  ToChild message;
+  message.mutable_stop();
+  // One that does not read is killed below.
+  (void)current_->channel().Send(message);
+  stop_timer_ = loop_.After(kStopTimeout, [this] {
+    stop_timer_ = 0;
+    Kill("killed",
+         absl::StrCat("not stopped within ", kStopTimeout.count(), " ms"));
+  });
+  Enter(ProcessState::STOPPING);
+}
+
+void Process::CancelTimers() {
+  loop_.Cancel(std::exchange(tick_timer_, 0));
+  loop_.Cancel(std::exchange(start_timer_, 0));
+  loop_.Cancel(std::exchange(stop_timer_, 0));
+  loop_.Cancel(std::exchange(backoff_timer_, 0));
+}
+
+// --- Its end --------------------------------------------------------------
+
+void Process::HandleExit(int wait_status, uint64_t noticed_ns) {
+  // Destroyed at the end, which takes what is left in its log pipe: nothing of
+  // that may delay the news.
+  const std::unique_ptr<LiveProcess> gone = std::move(current_);
+  FromChild message;
+  std::vector<UniqueFd> fds;
+  for (int i = 0; i < kMaxLastMessages && failed_reason_.empty(); ++i) {
+    const auto received = gone->channel().Receive(&message, &fds, 0);
+    if (!received.ok() || !*received) break;
+    if (message.has_failed()) failed_reason_ = message.failed().reason();
+  }
+  Bury(CauseOf(wait_status),
+       kill_cause_.empty() ? noticed_ns : kill_noticed_ns_);
+}
+
+std::string Process::CauseOf(int wait_status) const {
+  if (goal_ != Goal::kRun) {
+    return kill_cause_.empty()
+               ? "stopped on request"
+               : absl::StrCat("stopped on request; ", kill_cause_);
+  }
+  if (!kill_cause_.empty()) return kill_cause_;
+  std::string cause = DescribeExit(wait_status);
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0) {
+    absl::StrAppend(&cause, " although nobody asked");
+  }
+  if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGSYS) {
+    absl::StrAppend(&cause, "; its log names the system call");
+  }
+  if (!failed_reason_.empty()) absl::StrAppend(&cause, ": ", failed_reason_);
+  return cause;
+}
+
+void Process::Bury(const std::string& cause, uint64_t noticed_ns) {
+  CancelTimers();
+  heartbeat_.reset();
+  begin_.reset();
+  if (goal_ == Goal::kRemove) {
+    callbacks_.event(generation_, "stopped", cause);
+    callbacks_.removed();
+    return;
+  }
+  reason_ = cause;
+  RestartPolicy::Decision decision;
+  if (goal_ == Goal::kRun) {
+    const uint64_t ran_ns = started_ns_ == 0 ? 0 : noticed_ns - started_ns_;
+    decision = policy_.AfterFailure(std::chrono::nanoseconds(ran_ns));
+  }
+  FromSupervisor::Died died;
+  died.set_name(spec_.name());
+  died.set_generation(generation_);
+  died.set_cause(cause);
+  died.set_noticed_ns(noticed_ns);
+  died.set_backoff_ms(static_cast<uint32_t>(decision.backoff.count()));
+  if (decision.park) {
+    reason_ = absl::StrCat("failed ", policy_.failures_in_a_row(),
+                           " times in a row; last: ", cause);
+    died.set_parked(true);
+    died.set_reason(reason_);
+  }
+  unanswered_death_ = died;
+  // First of all the platform must make the device safe (S4).
+  callbacks_.died(died);
+  callbacks_.event(generation_, goal_ == Goal::kRun ? "died" : "stopped",
+                   cause);
+  AfterDeath(decision);
+}
+
+void Process::AfterDeath(const RestartPolicy::Decision& decision) {
+  goal_ = Goal::kRun;
+  if (decision.park) {
+    spare_.Drop();
+    callbacks_.event(generation_, "parked", reason_);
+    log_->Note(absl::StrCat("parked: ", reason_));
+    Enter(ProcessState::PARKED);
+    return;
+  }
+  const bool wait = decision.backoff.count() > 0;
+  if (wait) {
+    callbacks_.event(generation_, "backoff",
+                     absl::StrCat(decision.backoff.count(), " ms"));
+  }
+  Enter(wait ? ProcessState::BACKING_OFF : ProcessState::WAITING);
+  backoff_timer_ = loop_.After(decision.backoff, [this] {
+    backoff_timer_ = 0;
+    if (phase_ == ProcessState::BACKING_OFF) Enter(ProcessState::WAITING);
+    TryStart();
+  });
+}
+
+}  // namespace bulkhead::supervisor

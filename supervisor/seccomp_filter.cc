@@ -1,0 +1,195 @@
+#include "supervisor/seccomp_filter.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <initializer_list>
+
+namespace bulkhead::supervisor {
+namespace {
+
+constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
+// As a signal, not as an error: what a driver has no use for is a sign of a bug
+// or a break-in, and the cause must be plain. The child library's handler names
+// the call.
+constexpr uint32_t kRefuse = SECCOMP_RET_TRAP;
+constexpr uint32_t kNotThere = SECCOMP_RET_ERRNO | ENOENT;
+
+// Harmless whatever their arguments: they act on descriptors the process was
+// handed, on its own memory, or on itself. The busy ones come first.
+constexpr int kAllowedCalls[] = {
+    SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_pwait2, SYS_read, SYS_write,
+    SYS_recvmsg, SYS_sendmsg, SYS_readv, SYS_writev, SYS_timerfd_settime,
+    SYS_recvfrom, SYS_sendto, SYS_recvmmsg, SYS_sendmmsg, SYS_poll, SYS_ppoll,
+    SYS_pread64, SYS_pwrite64, SYS_preadv, SYS_pwritev,
+    // Descriptors.
+    SYS_epoll_create1, SYS_epoll_ctl, SYS_eventfd2, SYS_timerfd_create,
+    SYS_timerfd_gettime, SYS_accept, SYS_accept4, SYS_shutdown, SYS_getsockopt,
+    SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_close,
+    SYS_close_range, SYS_dup, SYS_dup2, SYS_dup3, SYS_lseek, SYS_fstat,
+    SYS_fsync, SYS_fdatasync, SYS_ftruncate,
+    // Memory.
+    SYS_brk, SYS_munmap, SYS_mremap, SYS_madvise, SYS_mlock, SYS_munlock,
+    // Time and itself.
+    SYS_clock_gettime, SYS_clock_getres, SYS_gettimeofday, SYS_time,
+    SYS_clock_nanosleep, SYS_nanosleep, SYS_getpid, SYS_getppid, SYS_gettid,
+    SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_uname, SYS_sysinfo,
+    SYS_getcpu, SYS_sched_yield, SYS_sched_getaffinity, SYS_getrlimit,
+    SYS_getrusage, SYS_getrandom,
+    // Signals to itself come with rt_sigaction; the C library's start and end.
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack,
+    SYS_restart_syscall, SYS_futex, SYS_membarrier, SYS_set_robust_list,
+    SYS_rseq, SYS_set_tid_address, SYS_arch_prctl, SYS_seccomp, SYS_exit,
+    SYS_exit_group,
+    // How the program itself is started.
+    SYS_execveat};
+
+// Static C libraries look for their own path at the start; "there is none" is
+// all they get.
+constexpr int kAbsentCalls[] = {SYS_readlink, SYS_readlinkat, SYS_access,
+                                SYS_faccessat};
+
+// F_SETOWN, F_SETOWN_EX and F_SETSIG are not here: with them a descriptor could
+// be made to send any signal to any process of the same user.
+constexpr uint32_t kFcntlCommands[] = {
+    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS};
+constexpr uint32_t kIoctlCommands[] = {TCGETS, FIONBIO, FIONREAD};
+constexpr uint32_t kPrctlOptions[] = {PR_SET_NAME,         PR_SET_TIMERSLACK,
+                                      PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP,
+                                      PR_SET_DUMPABLE,     PR_SET_VMA};
+
+// VFIO's ioctls (type ';'), on a device descriptor that the process was
+// granted.
+constexpr uint32_t kVfioType = 0x3b00;
+constexpr uint32_t kIoctlTypeMask = 0xff00;
+
+class Assembler {
+ public:
+  explicit Assembler(std::vector<sock_filter>* code) : code_(*code) {}
+
+  size_t Add(uint16_t operation, uint32_t k, uint8_t jt = 0, uint8_t jf = 0) {
+    code_.push_back({operation, jt, jf, k});
+    return code_.size() - 1;
+  }
+  void Load(size_t offset) { Add(BPF_LD | BPF_W | BPF_ABS, offset); }
+  // The low half of an argument (x86-64 is little-endian).
+  void LoadArgument(int index) {
+    Load(offsetof(seccomp_data, args) + index * sizeof(uint64_t));
+  }
+  void LoadArgumentHigh(int index) {
+    Load(offsetof(seccomp_data, args) + index * sizeof(uint64_t) +
+         sizeof(uint32_t));
+  }
+  void Return(uint32_t action) { Add(BPF_RET | BPF_K, action); }
+  // Returns `action` if the loaded value is `k`.
+  size_t ReturnIf(uint32_t k, uint32_t action) {
+    const size_t at = Add(BPF_JMP | BPF_JEQ | BPF_K, k, 0, 1);
+    Return(action);
+    return at;
+  }
+  // Returns `action` if the loaded value has any bit of `mask`.
+  void ReturnIfAny(uint32_t mask, uint32_t action) {
+    Add(BPF_JMP | BPF_JSET | BPF_K, mask, 0, 1);
+    Return(action);
+  }
+  void Mask(uint32_t mask) { Add(BPF_ALU | BPF_AND | BPF_K, mask); }
+
+  // The rules that `body` writes apply to call `number`, and must return.
+  template <typename Body>
+  void ForCall(int number, Body body) {
+    const size_t jump = Add(BPF_JMP | BPF_JEQ | BPF_K, number);
+    body();
+    code_[jump].jf = static_cast<uint8_t>(code_.size() - jump - 1);
+  }
+  template <size_t N>
+  void AllowIfArgument(int number, int index, const uint32_t (&values)[N]) {
+    ForCall(number, [&] {
+      LoadArgument(index);
+      for (const uint32_t value : values) ReturnIf(value, kAllow);
+      Return(kRefuse);
+    });
+  }
+
+ private:
+  std::vector<sock_filter>& code_;
+};
+
+void AddMemoryRules(Assembler& a) {
+  a.ForCall(SYS_mmap, [&] {
+    a.LoadArgument(2);
+    a.ReturnIfAny(PROT_EXEC, kRefuse);
+    a.LoadArgument(3);
+    a.Mask(MAP_SHARED | MAP_ANONYMOUS);
+    a.ReturnIf(MAP_SHARED | MAP_ANONYMOUS, kRefuse);
+    a.Return(kAllow);
+  });
+  a.ForCall(SYS_mprotect, [&] {
+    a.LoadArgument(2);
+    a.ReturnIfAny(PROT_EXEC, kRefuse);
+    a.Return(kAllow);
+  });
+}
+
+void AddIoctlRules(Assembler& a) {
+  a.ForCall(SYS_ioctl, [&] {
+    a.LoadArgument(1);
+    for (const uint32_t command : kIoctlCommands) a.ReturnIf(command, kAllow);
+    a.Mask(kIoctlTypeMask);
+    a.ReturnIf(kVfioType, kAllow);
+    a.Return(kRefuse);
+  });
+}
+
+// Limits may be read, not set.
+void AddLimitRules(Assembler& a) {
+  a.ForCall(SYS_prlimit64, [&] {
+    a.LoadArgumentHigh(2);
+    a.Add(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    a.Return(kRefuse);
+    a.LoadArgument(2);
+    a.ReturnIf(0, kAllow);
+    a.Return(kRefuse);
+  });
+}
+
+// fstat(fd) in the C library's words; paths are not there.
+void AddStatRules(Assembler& a) {
+  a.ForCall(SYS_newfstatat, [&] {
+    a.LoadArgument(3);
+    a.ReturnIf(AT_EMPTY_PATH, kAllow);
+    a.Return(kNotThere);
+  });
+}
+
+}  // namespace
+
+SeccompFilter::SeccompFilter() {
+  Assembler a(&code_);
+  a.Load(offsetof(seccomp_data, arch));
+  a.Add(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+  a.Return(SECCOMP_RET_KILL_PROCESS);
+  a.Load(offsetof(seccomp_data, nr));
+  for (const int call : kAllowedCalls) a.ReturnIf(call, kAllow);
+  AddMemoryRules(a);
+  a.AllowIfArgument(SYS_fcntl, 1, kFcntlCommands);
+  AddIoctlRules(a);
+  a.AllowIfArgument(SYS_prctl, 0, kPrctlOptions);
+  AddStatRules(a);
+  AddLimitRules(a);
+  a.ForCall(SYS_tgkill, [&] {
+    a.LoadArgument(0);
+    own_pid_at_ = a.ReturnIf(0, kAllow);
+    a.Return(kRefuse);
+  });
+  for (const int call : kAbsentCalls) a.ReturnIf(call, kNotThere);
+  a.Return(kRefuse);
+}
+
+}  // namespace bulkhead::supervisor
