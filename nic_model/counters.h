@@ -29,6 +29,12 @@ struct PortCounters {
 };
 static_assert(sizeof(PortCounters) <= 4096);
 
+// Adds to a counter of which this process is the one writer.
+inline void Bump(std::atomic<uint64_t>& counter, uint64_t count = 1) {
+  counter.store(counter.load(std::memory_order_relaxed) + count,
+                std::memory_order_relaxed);
+}
+
 }  // namespace bulkhead::nic_model
 
 #endif  // BULKHEAD_NIC_MODEL_COUNTERS_H_

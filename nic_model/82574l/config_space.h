@@ -1,0 +1,47 @@
+// PCI configuration space of the 82574L: datasheet chapter 9.
+#ifndef BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_
+#define BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace bulkhead::nic_model::i82574 {
+
+class ConfigSpace {
+ public:
+  static constexpr uint32_t kBytes = 4096;
+
+  // `mac` becomes the device serial number, as the datasheet has it (9.5.2).
+  explicit ConfigSpace(std::span<const uint8_t, 6> mac);
+
+  // Values after a reset of the function; BARs and the interrupt line are
+  // kept, since a reset by the platform restores them (VFIO does, too).
+  void Reset();
+
+  // Requires: offset + size <= kBytes.
+  void Read(uint32_t offset, std::span<uint8_t> data) const;
+  // Read-only bits keep their values.
+  void Write(uint32_t offset, std::span<const uint8_t> data);
+
+  bool bus_master() const;
+  bool msi_enabled() const;
+  bool msix_enabled() const;
+  bool msix_masked() const;
+  void set_msi_enabled(bool on);
+  void set_msix_enabled(bool on);
+  // PMCSR power state, 0 … 3.
+  int power_state() const;
+
+ private:
+  void Set(uint32_t offset, uint32_t bytes, uint32_t value,
+           uint32_t writable = 0);
+  void SetBit(uint32_t offset, uint8_t bit, bool on);
+
+  std::array<uint8_t, kBytes> values_ = {};
+  std::array<uint8_t, kBytes> writable_ = {};
+};
+
+}  // namespace bulkhead::nic_model::i82574
+
+#endif  // BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_

@@ -1,0 +1,33 @@
+// The 128 KiB of BAR0 as plain storage, with the values after reset.
+#ifndef BULKHEAD_NIC_MODEL_82574L_REGISTER_FILE_H_
+#define BULKHEAD_NIC_MODEL_82574L_REGISTER_FILE_H_
+
+#include <array>
+#include <cstdint>
+
+#include "nic_model/82574l/registers.h"
+
+namespace bulkhead::nic_model::i82574 {
+
+class RegisterFile {
+ public:
+  // Requires: offset < kBar0Bytes, a multiple of 4; the device checks what
+  // comes from outside.
+  uint32_t& operator[](uint32_t offset) { return words_[offset / 4]; }
+  uint32_t operator[](uint32_t offset) const { return words_[offset / 4]; }
+
+  bool Has(uint32_t offset, uint32_t bits) const {
+    return ((*this)[offset] & bits) != 0;
+  }
+
+  // Values after power-on and after CTRL.RST alike, chapter 10. The receive
+  // address comes from the NVM, so the device writes it.
+  void Reset();
+
+ private:
+  std::array<uint32_t, kBar0Bytes / 4> words_ = {};
+};
+
+}  // namespace bulkhead::nic_model::i82574
+
+#endif  // BULKHEAD_NIC_MODEL_82574L_REGISTER_FILE_H_

@@ -1,0 +1,31 @@
+// Test faults of a simulated NIC, by the names that ModelSpec.fault takes:
+// attacks 30–39 of the reference, for tests of drivers and platform.
+#ifndef BULKHEAD_NIC_MODEL_FAULTS_H_
+#define BULKHEAD_NIC_MODEL_FAULTS_H_
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace bulkhead::nic_model {
+
+struct Faults {
+  bool never_complete = false;        // Descriptors are taken, never written.
+  bool complete_twice = false;        // The one before is written again.
+  bool length_beyond_buffer = false;  // Received lengths exceed the buffer.
+  bool interrupt_storm = false;
+  bool no_interrupt = false;
+  bool all_ones = false;          // Registers read as all ones.
+  bool reset_never_ends = false;  // CTRL.RST stays set.
+  bool link_flap = false;         // Down and up every 100 ms.
+  bool head_backwards = false;    // RDH and TDH read as less than they were.
+  bool corrupt_payload = false;   // Flipped bytes, checksums said to be good.
+  bool garbage_replies = false;   // Malformed vfio-user.
+  bool die_on_reset = false;      // The model exits.
+};
+
+// Turns the fault called `name` on. InvalidArgument lists the names.
+absl::Status SetFault(absl::string_view name, Faults* faults);
+
+}  // namespace bulkhead::nic_model
+
+#endif  // BULKHEAD_NIC_MODEL_FAULTS_H_
