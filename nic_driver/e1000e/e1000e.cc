@@ -306,6 +306,8 @@ Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes) {
   // 10.2.6.1: the collision values matter at half duplex only.
   regs_.Write(TCTL::EN(1) | TCTL::PSP(1) | TCTL::CT(15) | TCTL::COLD(63) |
               TCTL::RTLC(1) | TCTL::MULR(1));
+  // The reset's own link change is no news.
+  regs_.Clear(Value<ICR>(~uint32_t{0}));
   regs_.Write(IMS::RXQ0(1) | IMS::TXQ0(1) | IMS::OTHER(1) | IMS::LSC(1) |
               IMS::RXO(1));
   // This read also flushes the writes before it, so that doorbells may follow.
@@ -435,12 +437,11 @@ IrqResult E1000e::HandleIrq(uint32_t vector) {
       fired_ |= IMS::TXQ0.kMask;
       return {.traffic = true};
     case kOtherVector:
-      // Which cause it was could only be read from ICR, and a read would clear
-      // the queues' causes too. Both are looked after; RXO, which a flood of
-      // frames would raise for each, stays masked until the next statistics.
-      regs_.Write(IMC::RXO(1));
+      // Which cause it was could only be read from ICR, and a read may clear
+      // the queues' causes too. So both are looked after, and the vector stays
+      // masked until the next statistics: a flood of frames would raise RXO for
+      // each, a flapping link LSC.
       regs_.Clear(ICR::LSC(1) | ICR::RXO(1));
-      fired_ |= IMS::OTHER.kMask;
       return {.link = true, .statistics = true};
     default:
       return {};
@@ -455,9 +456,10 @@ void E1000e::ArmIrqs() {
 LinkStatus E1000e::Link() { return LinkOf(regs_.Read<STATUS>()); }
 
 DeviceStatistics E1000e::ReadStatistics() {
-  // In this order, a miss after the read raises RXO again.
-  regs_.Clear(ICR::RXO(1));
-  regs_.Write(IMS::RXO(1));
+  // In this order, a miss after the read interrupts again; a change of the link
+  // since the last look does so now.
+  regs_.Clear(ICR::RXO(1) | ICR::OTHER(1));
+  if (started_) regs_.Write(IMS::OTHER(1));
   const Value<MPC> missed = regs_.ReadAndClear<MPC>();
   return {.rx_missed = ReadsAsGone(missed) ? 0 : missed.bits()};
 }

@@ -111,9 +111,7 @@ Task<absl::Status> Runtime::BringUp() {
           ? kDefaultBufferBytes
           : granted_sessions_.front().provider.geometry.buffer_bytes;
   CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
-  for (SessionGrant& session : granted_sessions_) {
-    CO_RETURN_IF_ERROR(co_await OpenSession(std::move(session)));
-  }
+  for (SessionGrant& session : granted_sessions_) BindSession(std::move(session));
   granted_sessions_.clear();
   platform_->SayAttached(facts_);
   platform_->SayLink(link_);
@@ -205,18 +203,34 @@ Task<absl::Status> Runtime::OpenSession(SessionGrant grant) {
     platform_->SaySessionBroken(id, session.status().message());
     co_return absl::OkStatus();
   }
-  const uint32_t bytes = (*session)->geometry().buffer_bytes;
-  if (bytes != rx_buffer_bytes_) {
+  // Also when the buffers' size stays: the device's FIFO may hold frames of the
+  // time before, which are none of this client's business.
+  if (data_path_->session() == nullptr) {
     CO_RETURN_IF_ERROR(co_await StopTraffic());
-    CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
+    CO_RETURN_IF_ERROR(
+        co_await StartTraffic(grant.provider.geometry.buffer_bytes));
   }
-  BindSession(std::move(grant), *std::move(session));
+  BindSession(std::move(grant));
   co_return absl::OkStatus();
 }
 
-void Runtime::BindSession(SessionGrant grant,
-                          std::unique_ptr<packet_stream::ProviderEnd> session) {
-  data_path_->Open(std::move(session), grant.tx_iova, grant.rx_iova);
+// Serves the session from now on, or tells why not.
+void Runtime::BindSession(SessionGrant grant) {
+  const uint64_t id = grant.provider.session_id;
+  if (data_path_->session() != nullptr) {
+    platform_->SaySessionBroken(
+        id,
+        "the driver serves one session, and one is open; use nic_router for "
+        "more clients");
+    return;
+  }
+  absl::StatusOr<std::unique_ptr<packet_stream::ProviderEnd>> session =
+      packet_stream::ProviderEnd::Create(std::move(grant.provider));
+  if (!session.ok()) {
+    platform_->SaySessionBroken(id, session.status().message());
+    return;
+  }
+  data_path_->Open(*std::move(session), grant.tx_iova, grant.rx_iova);
   doorbell_armed_ = false;
   WatchDoorbell();
 }

@@ -83,8 +83,7 @@ class Runtime {
   Task<absl::Status> Leave();
   absl::Status Configure(const NicConfig& config);
   void RunControl(Task<absl::Status> task);
-  void BindSession(SessionGrant grant,
-                   std::unique_ptr<packet_stream::ProviderEnd> session);
+  void BindSession(SessionGrant grant);
 
   // The loop's poller: true while there was work.
   bool Poll();

@@ -1,0 +1,442 @@
+#include "nic_driver/conformance/testing/fake_platform.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/errno_status.h"
+
+namespace bulkhead::nic_driver::testing {
+namespace {
+
+// PCI 3.0, 6.2.2: the command register and its bits.
+constexpr uint32_t kCommandOffset = 4;
+constexpr uint16_t kMemorySpace = 1 << 1;
+constexpr uint16_t kBusMaster = 1 << 2;
+constexpr int kStartTimeoutMs = 10'000;
+
+absl::StatusOr<sockaddr_un> Address(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": too long"));
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+absl::StatusOr<UniqueFd> ListenStream(const std::string& path) {
+  ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid() ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+             sizeof(address)) != 0 ||
+      ::listen(fd.get(), 8) != 0) {
+    return ErrnoStatus(absl::StrCat("listen on ", path));
+  }
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<FakePlatform>> FakePlatform::Create(
+    FakePlatformOptions options) {
+  std::unique_ptr<FakePlatform> fake(new FakePlatform(std::move(options)));
+  char directory[] = "/tmp/bulkhead_test_XXXXXX";
+  if (::mkdtemp(directory) == nullptr) return ErrnoStatus("make a directory");
+  fake->directory_ = directory;
+  RETURN_IF_ERROR(fake->StartModel());
+  ASSIGN_OR_RETURN(UniqueFd socket, fake->ConnectModel("owner"));
+  ASSIGN_OR_RETURN(fake->owner_, vfio_user::Client::Create(std::move(socket)));
+  RETURN_IF_ERROR(fake->SetBusMaster(false));
+  RETURN_IF_ERROR(fake->ArmIrqs());
+  ASSIGN_OR_RETURN(fake->counters_memory_,
+                   CreateSealedMemory("counters", kPageBytes));
+  ASSIGN_OR_RETURN(fake->counters_page_,
+                   Mapping::MapSealed(fake->counters_memory_.get(), kPageBytes,
+                                      Access::kReadOnly));
+  fake->counters_ = fake->counters_page_.As<const DriverCounters>();
+  return fake;
+}
+
+FakePlatform::~FakePlatform() {
+  driver_.reset();
+  model_.reset();
+  std::error_code ignored;
+  if (!directory_.empty()) {
+    std::filesystem::remove_all(directory_, ignored);
+  }
+}
+
+absl::Status FakePlatform::StartModel() {
+  ASSIGN_OR_RETURN(UniqueFd owner, ListenStream(directory_ + "/owner"));
+  ASSIGN_OR_RETURN(UniqueFd driver, ListenStream(directory_ + "/driver"));
+  ASSIGN_OR_RETURN(UniqueFd counters, CreateSealedMemory("port", kPageBytes));
+  ASSIGN_OR_RETURN(port_page_, Mapping::MapSealed(counters.get(), kPageBytes,
+                                                  Access::kReadOnly));
+  port_ = port_page_.As<const nic_model::PortCounters>();
+  nic_model::ModelSpec spec;
+  spec.set_name("port0");
+  spec.set_model(options_.model);
+  spec.set_mac(std::string(kMac.begin(), kMac.end()));
+  std::vector<int> fds = {owner.get(), driver.get(), counters.get()};
+  spec.set_owner_socket_fd(0);
+  spec.set_driver_socket_fd(1);
+  spec.set_counters_fd(2);
+  for (const std::string& fault : options_.faults) spec.add_fault(fault);
+  SeqpacketChannel far_end;
+  if (options_.wire) {
+    ASSIGN_OR_RETURN(auto ends, SeqpacketChannel::CreatePair());
+    wire_ = ends.first.ReleaseFd();
+    far_end = std::move(ends.second);
+    spec.mutable_wire()->set_socket_fd(static_cast<uint32_t>(fds.size()));
+    fds.push_back(far_end.fd());
+  } else {
+    spec.mutable_echo();
+  }
+  ASSIGN_OR_RETURN(model_, ChildProcess::Spawn(options_.model_program));
+  RETURN_IF_ERROR(model_->Start("port0", 1, spec.SerializeAsString(), fds));
+  const uint64_t deadline_ns = MonotonicNs() + 5'000'000'000;
+  while (MonotonicNs() < deadline_ns) {
+    pollfd waiting = {model_->channel_fd(), POLLIN, 0};
+    ::poll(&waiting, 1, 100);
+    supervisor::FromChild message;
+    ASSIGN_OR_RETURN(const bool received, model_->Receive(&message));
+    if (!received) continue;
+    if (message.has_started()) return absl::OkStatus();
+    if (message.has_failed()) {
+      return absl::InternalError(message.failed().reason());
+    }
+  }
+  return absl::DeadlineExceededError("start the model: it did not");
+}
+
+absl::StatusOr<UniqueFd> FakePlatform::ConnectModel(const std::string& name) {
+  ASSIGN_OR_RETURN(const sockaddr_un address,
+                   Address(absl::StrCat(directory_, "/", name)));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid() ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
+                sizeof(address)) != 0) {
+    return ErrnoStatus(absl::StrCat("connect to the model's ", name));
+  }
+  return fd;
+}
+
+absl::Status FakePlatform::ArmIrqs() {
+  std::vector<int> events;
+  for (uint32_t i = 0; i < options_.irq_vectors; ++i) {
+    irqs_.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    events.push_back(irqs_.back().get());
+  }
+  return owner_->SetIrqs(vfio_user::kMsixIrqIndex, events);
+}
+
+absl::Status FakePlatform::SetBusMaster(bool on) {
+  const uint16_t command = kMemorySpace | (on ? kBusMaster : 0);
+  std::array<uint8_t, 2> bytes;
+  std::memcpy(bytes.data(), &command, 2);
+  return owner_->Write(vfio_user::kConfigRegion, kCommandOffset, bytes);
+}
+
+absl::StatusOr<uint64_t> FakePlatform::AllocArea(uint64_t bytes) {
+  const uint64_t iova = next_iova_;
+  next_iova_ += RoundUpToPage(bytes) + kPageBytes;
+  ASSIGN_OR_RETURN(UniqueFd memory, CreateSealedMemory("rings", bytes));
+  RETURN_IF_ERROR(owner_->MapDma(iova, bytes, memory.get(), 0, true));
+  dma_areas_[iova] = {bytes, std::move(memory)};
+  return iova;
+}
+
+absl::Status FakePlatform::FreeArea(uint64_t iova) {
+  const auto area = dma_areas_.find(iova);
+  if (area == dma_areas_.end()) {
+    return absl::InvalidArgumentError("the driver freed what it does not have");
+  }
+  RETURN_IF_ERROR(owner_->UnmapDma(iova, area->second.bytes));
+  dma_areas_.erase(area);
+  return absl::OkStatus();
+}
+
+absl::Status FakePlatform::SpawnDriver() {
+  ASSIGN_OR_RETURN(driver_, ChildProcess::Spawn(options_.driver_program));
+  return absl::OkStatus();
+}
+
+absl::Status FakePlatform::AddSession(platform::SessionGrant* message,
+                                      std::vector<int>* fds) {
+  ASSIGN_OR_RETURN(sending_, areas_->MakeProviderGrant(session_id_, epoch_));
+  const packet_stream::SessionGeometry& geometry = areas_->geometry();
+  message->set_session_id(session_id_);
+  message->set_epoch(epoch_);
+  message->set_tx_buffers(geometry.tx_buffers);
+  message->set_rx_buffers(geometry.rx_buffers);
+  message->set_buffer_bytes(geometry.buffer_bytes);
+  message->set_tx_iova(tx_iova_);
+  message->set_rx_iova(rx_iova_);
+  const auto add = [fds](const UniqueFd& fd) {
+    fds->push_back(fd.get());
+    return static_cast<uint32_t>(fds->size() - 1);
+  };
+  message->set_client_control_fd(add(sending_.client_control));
+  message->set_provider_control_fd(add(sending_.provider_control));
+  message->set_tx_doorbell_fd(add(sending_.tx_doorbell));
+  message->set_rx_doorbell_fd(add(sending_.rx_doorbell));
+  return absl::OkStatus();
+}
+
+absl::Status FakePlatform::SendGrant() {
+  news_ = {};
+  platform::DeviceGrant grant;
+  grant.mutable_pci()->set_address("0000:01:00.0");
+  grant.mutable_pci()->set_vendor(options_.vendor);
+  grant.mutable_pci()->set_device(options_.device);
+  *grant.mutable_config() = options_.config;
+  ASSIGN_OR_RETURN(UniqueFd bus, ConnectModel("driver"));
+  ASSIGN_OR_RETURN(auto ends, SeqpacketChannel::CreatePair());
+  channel_ = std::move(ends.first);
+  std::vector<int> fds = {bus.get(), ends.second.fd(), counters_memory_.get()};
+  grant.mutable_vfio_user()->set_connection_fd(0);
+  grant.set_platform_fd(1);
+  grant.set_counters_fd(2);
+  for (const UniqueFd& irq : irqs_) {
+    grant.add_irq_fd(static_cast<uint32_t>(fds.size()));
+    fds.push_back(irq.get());
+  }
+  for (const uint64_t bytes : wanted_areas_) {
+    ASSIGN_OR_RETURN(const uint64_t iova, AllocArea(bytes));
+    platform::DmaArea* area = grant.add_prepared();
+    area->set_iova(iova);
+    area->set_bytes(bytes);
+    area->set_memory_fd(static_cast<uint32_t>(fds.size()));
+    fds.push_back(dma_areas_[iova].memory.get());
+  }
+  if (areas_) RETURN_IF_ERROR(AddSession(grant.add_session(), &fds));
+  granted_ns_ = MonotonicNs();
+  return driver_->Start("nic0", ++generation_, grant.SerializeAsString(), fds);
+}
+
+absl::Status FakePlatform::BeginDriver() {
+  RETURN_IF_ERROR(SendGrant());
+  RETURN_IF_ERROR(ServeUntil(
+      [this] {
+        return (news_.started && news_.attached.has_value()) ||
+               !news_.failed.empty();
+      },
+      kStartTimeoutMs));
+  if (news_.failed.empty()) return absl::OkStatus();
+  return absl::InternalError(news_.failed);
+}
+
+absl::Status FakePlatform::StartDriver() {
+  RETURN_IF_ERROR(SpawnDriver());
+  return BeginDriver();
+}
+
+absl::Status FakePlatform::KillDriver() {
+  driver_->Kill();
+  // S4: nothing is reused before the device cannot reach it.
+  RETURN_IF_ERROR(SetBusMaster(false));
+  RETURN_IF_ERROR(owner_->Reset());
+  while (!dma_areas_.empty()) {
+    RETURN_IF_ERROR(FreeArea(dma_areas_.begin()->first));
+  }
+  if (areas_) {
+    packet_stream::SessionStatus status = areas_->status().Current();
+    status.epoch = ++epoch_;
+    status.state = packet_stream::SessionState::kRecovering;
+    areas_->status().Write(status);
+    areas_->WakeClient();
+  }
+  driver_.reset();
+  channel_.Close();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> FakePlatform::StopDriver() {
+  RETURN_IF_ERROR(driver_->AskToStop());
+  const uint64_t deadline_ns = MonotonicNs() + 2'000'000'000;
+  absl::StatusOr<int> exit = absl::DeadlineExceededError("not yet");
+  while (!exit.ok() && MonotonicNs() < deadline_ns) {
+    exit = driver_->WaitForExit(1);
+    RETURN_IF_ERROR(ServeOnce(0));
+  }
+  RETURN_IF_ERROR(ServeOnce(0));
+  wanted_areas_.clear();
+  channel_.Close();
+  return exit;
+}
+
+absl::Status FakePlatform::MapSession() {
+  const packet_stream::SessionGeometry& geometry = areas_->geometry();
+  tx_iova_ = next_iova_;
+  rx_iova_ = tx_iova_ + geometry.TxDataBytes() + kPageBytes;
+  next_iova_ = rx_iova_ + geometry.RxDataBytes() + kPageBytes;
+  RETURN_IF_ERROR(owner_->MapDma(tx_iova_, geometry.TxDataBytes(),
+                                 areas_->tx_data_fd(), 0, false));
+  return owner_->MapDma(rx_iova_, geometry.RxDataBytes(), areas_->rx_data_fd(),
+                        0, true);
+}
+
+absl::Status FakePlatform::UnmapSession() {
+  const packet_stream::SessionGeometry& geometry = areas_->geometry();
+  RETURN_IF_ERROR(owner_->UnmapDma(tx_iova_, geometry.TxDataBytes()));
+  RETURN_IF_ERROR(owner_->UnmapDma(rx_iova_, geometry.RxDataBytes()));
+  areas_.reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<packet_stream::ClientEnd>>
+FakePlatform::OpenSession(const packet_stream::SessionGeometry& geometry,
+                          packet_stream::OnRestart on_restart) {
+  ASSIGN_OR_RETURN(packet_stream::SessionAreas areas,
+                   packet_stream::CreateSessionAreas(geometry));
+  areas_ = std::make_unique<packet_stream::SessionAreas>(std::move(areas));
+  ++session_id_;
+  epoch_ = 1;
+  packet_stream::SessionStatus status;
+  status.epoch = epoch_;
+  status.state = packet_stream::SessionState::kRunning;
+  areas_->status().Write(status);
+  RETURN_IF_ERROR(MapSession());
+  ASSIGN_OR_RETURN(packet_stream::ClientGrant client,
+                   areas_->MakeClientGrant(session_id_, epoch_));
+  ASSIGN_OR_RETURN(auto end, packet_stream::ClientEnd::Create(
+                                 std::move(client), on_restart, UniqueFd()));
+  if (driver_ && channel_.valid()) {
+    platform::ToDriver message;
+    std::vector<int> fds;
+    RETURN_IF_ERROR(AddSession(
+        message.mutable_open_session()->mutable_session(), &fds));
+    RETURN_IF_ERROR(channel_.Send(message, fds));
+  }
+  return end;
+}
+
+absl::Status FakePlatform::CloseSession() {
+  platform::ToDriver message;
+  message.mutable_close_session()->set_session_id(session_id_);
+  RETURN_IF_ERROR(channel_.Send(message));
+  RETURN_IF_ERROR(ServeUntil([this] {
+    return std::find(news_.closed.begin(), news_.closed.end(), session_id_) !=
+           news_.closed.end();
+  }));
+  return UnmapSession();
+}
+
+absl::Status FakePlatform::DropSession() { return UnmapSession(); }
+
+absl::Status FakePlatform::Configure(const platform::NicConfig& config) {
+  options_.config = config;
+  platform::ToDriver message;
+  *message.mutable_configure()->mutable_config() = config;
+  return channel_.Send(message);
+}
+
+// A ping also shows that the driver handled all that was sent before it.
+absl::Status FakePlatform::Ping() {
+  news_.pong.reset();
+  RETURN_IF_ERROR(driver_->Ping(1));
+  return ServeUntil([this] { return news_.pong.has_value(); });
+}
+
+absl::Status FakePlatform::ServeUntil(const std::function<bool()>& done,
+                                      int timeout_ms) {
+  const uint64_t deadline_ns =
+      MonotonicNs() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
+  while (!done()) {
+    if (MonotonicNs() > deadline_ns) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("serve the driver: what was awaited did not come within ",
+                       timeout_ms, " ms; it said: ", news_.failed));
+    }
+    RETURN_IF_ERROR(ServeOnce(10));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FakePlatform::ServeOnce(int timeout_ms) {
+  pollfd waiting[] = {{channel_.fd(), POLLIN, 0},
+                      {driver_ ? driver_->channel_fd() : -1, POLLIN, 0}};
+  ::poll(waiting, 2, timeout_ms);
+  while (channel_.valid()) {
+    platform::FromDriver message;
+    std::vector<UniqueFd> fds;
+    const absl::StatusOr<bool> received = channel_.Receive(&message, &fds);
+    // Its death is told by the other channel.
+    if (!received.ok() || !*received) break;
+    RETURN_IF_ERROR(HandleDriver(message));
+  }
+  while (driver_) {
+    supervisor::FromChild message;
+    const absl::StatusOr<bool> received = driver_->Receive(&message);
+    if (!received.ok()) {
+      if (news_.failed.empty()) news_.failed = "it ended without a word";
+      break;
+    }
+    if (!*received) break;
+    HandleChild(message);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FakePlatform::HandleDriver(const platform::FromDriver& message) {
+  using Message = platform::FromDriver;
+  platform::ToDriver answer;
+  switch (message.message_case()) {
+    case Message::kAllocDma: {
+      ++news_.alloc_requests;
+      const uint64_t bytes = message.alloc_dma().bytes();
+      ASSIGN_OR_RETURN(const uint64_t iova, AllocArea(bytes));
+      wanted_areas_.push_back(bytes);
+      auto* granted = answer.mutable_dma_granted();
+      granted->set_request(message.alloc_dma().request());
+      granted->mutable_area()->set_iova(iova);
+      granted->mutable_area()->set_bytes(bytes);
+      const int fd = dma_areas_[iova].memory.get();
+      return channel_.Send(answer, {&fd, 1});
+    }
+    case Message::kFreeDma:
+      return FreeArea(message.free_dma().iova());
+    case Message::kEnableDma:
+      RETURN_IF_ERROR(SetBusMaster(true));
+      answer.mutable_dma_enabled()->set_request(message.enable_dma().request());
+      return channel_.Send(answer);
+    case Message::kAttached:
+      news_.attached = message.attached();
+      return absl::OkStatus();
+    case Message::kLink:
+      news_.link = message.link();
+      return absl::OkStatus();
+    case Message::kSessionBroken:
+      news_.broken.push_back(message.session_broken());
+      return absl::OkStatus();
+    case Message::kSessionClosed:
+      news_.closed.push_back(message.session_closed().session_id());
+      return absl::OkStatus();
+    case Message::kFirstFrame:
+      news_.first_frame_ns = message.first_frame().time_ns();
+      return absl::OkStatus();
+    case Message::MESSAGE_NOT_SET:
+      return absl::InternalError("the driver sent an empty message");
+  }
+  return absl::OkStatus();
+}
+
+void FakePlatform::HandleChild(const supervisor::FromChild& message) {
+  if (message.has_started()) news_.started = true;
+  if (message.has_failed()) news_.failed = message.failed().reason();
+  if (message.has_pong()) news_.pong = message.pong();
+}
+
+}  // namespace bulkhead::nic_driver::testing
