@@ -25,6 +25,16 @@ absl::Status PlatformLink::Attach(SeqpacketChannel channel) {
   return absl::OkStatus();
 }
 
+void PlatformLink::Drain() {
+  ToSupervisor message;
+  std::vector<UniqueFd> fds;
+  while (attached()) {
+    const absl::StatusOr<bool> received = channel_.Receive(&message, &fds);
+    if (!received.ok() || !*received) return;
+    handlers_.message(std::move(message), std::move(fds));
+  }
+}
+
 void PlatformLink::Detach() {
   loop_.Cancel(std::exchange(retry_timer_, 0));
   if (watch_ != 0) loop_.Unwatch(std::exchange(watch_, 0));

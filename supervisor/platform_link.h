@@ -36,6 +36,8 @@ class PlatformLink {
   ~PlatformLink() { Detach(); }
 
   absl::Status Attach(SeqpacketChannel channel);
+  // Hands on what a platform service said before its end.
+  void Drain();
   void Detach();
   bool attached() const { return channel_.valid(); }
 

@@ -127,8 +127,11 @@ void Process::Begin(std::string payload, std::vector<UniqueFd> fds) {
     return;
   }
   begin_ = BeginOrder{std::move(payload), std::move(fds)};
-  unanswered_death_.reset();
   TryStart();
+}
+
+void Process::ForgetBegin() {
+  if (phase_ == ProcessState::BACKING_OFF) begin_.reset();
 }
 
 void Process::Signal(int number) {
@@ -219,7 +222,7 @@ void Process::TryStart() {
   kill_cause_.clear();
   failed_reason_.clear();
   messages_since_tick_ = 0;
-  if (!spec_.needs_payload()) unanswered_death_.reset();
+  unanswered_death_.reset();
 
   if (!TakeSpare()) SpawnCold();
   if (current_ == nullptr) return;

@@ -62,9 +62,9 @@ class Process {
   ~Process();
 
   void Begin(std::string payload, std::vector<UniqueFd> fds);
-  // The platform service that sent it is gone: its Begin counts no more, and
-  // the next platform service is told of the death again.
-  void ForgetBegin() { begin_.reset(); }
+  // The platform service that sent it is gone: a Begin that still waits for
+  // its time counts no more, and the next one is told of the death again.
+  void ForgetBegin();
   void Signal(int number);
   void Restart();
   void Breach(uint32_t generation, const std::string& reason);
@@ -72,7 +72,7 @@ class Process {
 
   ProcessState State() const;
   const ProcessSpec& spec() const { return spec_; }
-  // The last death, while no Begin has answered it.
+  // The last death, until the next generation starts.
   const std::optional<FromSupervisor::Died>& unanswered_death() const {
     return unanswered_death_;
   }

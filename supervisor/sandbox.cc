@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -51,6 +52,8 @@ const char* Words(SandboxPart part) {
       return "memory limit (RLIMIT_DATA)";
     case SandboxPart::kCpuAffinity:
       return "CPU placement";
+    case SandboxPart::kNoCapabilities:
+      return "no capabilities";
     case SandboxPart::kDropPrivileges:
       return "change of user to nobody";
     case SandboxPart::kProcessLimit:
@@ -76,6 +79,16 @@ int SetLimit(__rlimit_resource resource, rlim_t value) {
     limit.rlim_cur = limit.rlim_max = current.rlim_max;
   }
   return ErrorOf(::setrlimit(resource, &limit));
+}
+
+// Root's number alone gives the program no capability any more. This matters
+// where the change of user is refused (a container that knows no "nobody").
+int DropCapabilities() {
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
+    return errno;
+  }
+  return ErrorOf(
+      ::prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED));
 }
 
 // From root to nobody, with no group, in raw system calls: the C library's
@@ -243,7 +256,10 @@ void Sandbox::Confine(const SandboxLimits& limits, pid_t supervisor,
     note(SandboxPart::kCpuAffinity,
          ErrorOf(::sched_setaffinity(0, sizeof(limits.cpus), &limits.cpus)));
   }
-  if (root_) note(SandboxPart::kDropPrivileges, DropPrivileges());
+  if (root_) {
+    note(SandboxPart::kNoCapabilities, DropCapabilities());
+    note(SandboxPart::kDropPrivileges, DropPrivileges());
+  }
   // After the change of user, which would otherwise count nobody's others.
   if (!limits.dynamic_program) {
     note(SandboxPart::kProcessLimit, SetLimit(RLIMIT_NPROC, 0));

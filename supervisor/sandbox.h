@@ -27,6 +27,7 @@ enum class SandboxPart : uint8_t {
   kFdLimit,
   kMemoryLimit,
   kCpuAffinity,
+  kNoCapabilities,
   kDropPrivileges,
   kProcessLimit,
   kParentDeathSignal,

@@ -22,6 +22,9 @@ Supervisor::Supervisor(EventLoop& loop, Options options)
 // --- The platform service -------------------------------------------------
 
 absl::Status Supervisor::AttachPlatform(SeqpacketChannel channel) {
+  // The death of the one before may be seen earlier than its last words.
+  link_.Drain();
+  ForgetBegins();
   RETURN_IF_ERROR(link_.Attach(std::move(channel)));
   ++platform_generation_;
   for (const auto& [key, entry] : store_.entries()) {
@@ -55,8 +58,12 @@ absl::Status Supervisor::AttachPlatform(SeqpacketChannel channel) {
 }
 
 void Supervisor::HandlePlatformGone(const std::string& reason) {
-  for (const auto& [name, process] : processes_) process->ForgetBegin();
+  ForgetBegins();
   if (options_.platform_lost) options_.platform_lost(reason);
+}
+
+void Supervisor::ForgetBegins() {
+  for (const auto& [name, process] : processes_) process->ForgetBegin();
 }
 
 void Supervisor::HandleMessage(ToSupervisor message,

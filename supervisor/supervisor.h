@@ -61,6 +61,7 @@ class Supervisor {
  private:
   void HandleMessage(ToSupervisor message, std::vector<UniqueFd> fds);
   void HandlePlatformGone(const std::string& reason);
+  void ForgetBegins();
 
   void Define(const ProcessSpec& spec);
   void Park(ToSupervisor::Park park, std::vector<UniqueFd> fds);

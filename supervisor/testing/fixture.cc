@@ -105,9 +105,10 @@ void SupervisorFixture::Park(const std::string& key, const std::string& state,
 
 void SupervisorFixture::Run(const ProcessSpec& spec, const std::string& payload,
                             const std::vector<int>& fds) {
+  ran_.erase(spec.name());
   Define(spec);
   Begin(spec.name(), payload, fds);
-  ASSERT_TRUE(UntilPhase(spec.name(), ProcessState::RUNNING));
+  ASSERT_TRUE(Until([&] { return ran_.contains(spec.name()); }));
 }
 
 bool SupervisorFixture::Until(const std::function<bool()>& done) {
@@ -146,6 +147,9 @@ void SupervisorFixture::Hear(const FromSupervisor& message,
     case FromSupervisor::kState:
       heard_.push_back("state " + message.state().name());
       states_[message.state().name()] = message.state();
+      if (message.state().phase() == ProcessState::RUNNING) {
+        ran_.insert(message.state().name());
+      }
       return;
     case FromSupervisor::kRemoved:
       heard_.push_back("removed " + message.removed().name());

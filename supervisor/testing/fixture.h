@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,7 +50,7 @@ class SupervisorFixture : public ::testing::Test {
   void Remove(const std::string& name);
   void Park(const std::string& key, const std::string& state,
             const std::vector<int>& fds);
-  // Define, Begin, and wait until it runs.
+  // Define, Begin, and wait until it runs or has run.
   void Run(const ProcessSpec& spec, const std::string& payload = "",
            const std::vector<int>& fds = {});
 
@@ -78,6 +79,7 @@ class SupervisorFixture : public ::testing::Test {
   // "restored N", "died NAME", …
   std::vector<std::string> heard_;
   std::map<std::string, ProcessState> states_;
+  std::set<std::string> ran_;
   std::map<std::string, std::vector<FromSupervisor::Died>> died_;
   std::map<std::string, ParkedEntry> parked_;
   std::vector<Event> events_;

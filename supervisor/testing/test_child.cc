@@ -130,7 +130,7 @@ void Misbehave(State& state, const std::string& mode) {
     while (environ[count] != nullptr) ++count;
     LogInfo(absl::StrCat("environment: ", count, " variables"));
   }
-  if (mode == "write_fd") {
+  if (mode == "write_fd" || mode == "flood_log") {
     for (const UniqueFd& fd : state.kept) {
       [[maybe_unused]] const ssize_t written = ::write(fd.get(), "here", 4);
     }

@@ -1,0 +1,82 @@
+#include "supervisor/heartbeat.h"
+
+#include "gtest/gtest.h"
+
+namespace bulkhead::supervisor {
+namespace {
+
+constexpr uint64_t kIntervalNs = 100'000'000;
+
+class HeartbeatTest : public ::testing::Test {
+ protected:
+  std::optional<std::string> Tick(int intervals = 1) {
+    now_ns_ += intervals * kIntervalNs;
+    return heartbeat_.Tick(now_ns_);
+  }
+  std::optional<std::string> Pong(uint64_t number, uint64_t done = 0,
+                                  bool waiting = false) {
+    FromChild::Pong pong;
+    pong.set_number(number);
+    pong.set_work_done(done);
+    pong.set_work_waiting(waiting);
+    return heartbeat_.HandlePong(pong, now_ns_);
+  }
+
+  uint64_t now_ns_ = 1'000'000'000;
+  Heartbeat heartbeat_{Heartbeat::LimitsOf({}), now_ns_};
+};
+
+// Shows that the third tick without an answer to the ping before is a hang,
+// with the time since the last sign of life.
+TEST_F(HeartbeatTest, SilenceIsAHang) {
+  EXPECT_FALSE(Tick());
+  EXPECT_FALSE(Pong(1));
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(Tick()) << i;
+  EXPECT_EQ(Tick().value_or(""), "hung: no heartbeat for 400 ms");
+}
+
+// Shows that answers start the count anew.
+TEST_F(HeartbeatTest, AnswerForgivesMisses) {
+  for (uint64_t number = 1; number < 50; number += 3) {
+    for (int i = 0; i < 3; ++i) EXPECT_FALSE(Tick());
+    EXPECT_FALSE(Pong(number + 2));
+  }
+}
+
+// Shows that a supervisor that was kept from running itself blames nobody.
+TEST_F(HeartbeatTest, LateTickIsNoMiss) {
+  EXPECT_FALSE(Tick());
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(Tick(5));
+}
+
+// Shows that answers to no question, old or invented, are no sign of life.
+TEST_F(HeartbeatTest, InventedAnswersDoNotCount) {
+  EXPECT_FALSE(Tick());
+  EXPECT_FALSE(Pong(1));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(Tick());
+    Pong(1);
+    Pong(~uint64_t{0});
+    Pong(0);
+  }
+  EXPECT_TRUE(Tick());
+}
+
+// Shows that work that waits twice, with nothing done between, is a hang, and
+// that done work or an idle moment between is none.
+TEST_F(HeartbeatTest, WaitingTwiceWithNothingDone) {
+  uint64_t number = 0;
+  const auto round = [&](uint64_t done, bool waiting) {
+    EXPECT_FALSE(Tick());
+    return Pong(++number, done, waiting);
+  };
+  EXPECT_FALSE(round(5, true));
+  EXPECT_FALSE(round(6, true));
+  EXPECT_FALSE(round(6, false));
+  EXPECT_FALSE(round(6, true));
+  EXPECT_EQ(round(6, true).value_or(""),
+            "hung: work waits, none done in 100 ms");
+}
+
+}  // namespace
+}  // namespace bulkhead::supervisor
