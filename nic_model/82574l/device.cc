@@ -28,8 +28,9 @@ constexpr uint32_t kPacketBufferKb = 40;
 
 absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
     EventLoop& loop, const Mac& mac, PortCounters& counters,
-    const Faults& faults) {
-  ASSIGN_OR_RETURN(auto doorbells, i82574::Doorbells::Create());
+    const Faults& faults, UniqueFd doorbell_page) {
+  ASSIGN_OR_RETURN(auto doorbells,
+                   i82574::Doorbells::Create(std::move(doorbell_page)));
   std::unique_ptr<Intel82574> device(
       new Intel82574(loop, mac, counters, faults, std::move(doorbells)));
   RETURN_IF_ERROR(device->Watch());

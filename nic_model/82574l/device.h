@@ -38,9 +38,10 @@ class Intel82574 : public vfio_user::DeviceOps, public Port {
  public:
   using Mac = std::array<uint8_t, 6>;
 
+  // `doorbell_page`: see Doorbells::Create.
   static absl::StatusOr<std::unique_ptr<Intel82574>> Create(
       EventLoop& loop, const Mac& mac, PortCounters& counters,
-      const Faults& faults);
+      const Faults& faults, UniqueFd doorbell_page);
   ~Intel82574() override;
 
   void PlugIn(Network* network);

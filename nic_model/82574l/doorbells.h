@@ -20,7 +20,9 @@ namespace bulkhead::nic_model::i82574 {
 // time (S7).
 class Doorbells {
  public:
-  static absl::StatusOr<std::unique_ptr<Doorbells>> Create();
+  // `page`: sealed shared memory of one page; without one nothing is offered,
+  // and the tails live here alone.
+  static absl::StatusOr<std::unique_ptr<Doorbells>> Create(UniqueFd page);
 
   uint32_t tx_tail() const { return Load(kTxOffset); }
   uint32_t rx_tail() const { return Load(kRxOffset); }
@@ -29,26 +31,31 @@ class Doorbells {
 
   int tx_event() const { return tx_event_.get(); }
   int rx_event() const { return rx_event_.get(); }
-  std::span<const vfio_user::DoorbellOffer> offers() const { return offers_; }
+  std::span<const vfio_user::DoorbellOffer> offers() const {
+    if (!page_.valid()) return {};
+    return offers_;
+  }
 
  private:
   // On cache lines of their own.
   static constexpr uint32_t kTxOffset = 0;
   static constexpr uint32_t kRxOffset = 64;
 
-  Doorbells(UniqueFd shadow, Mapping mapping, UniqueFd tx_event,
+  Doorbells(UniqueFd page, Mapping mapping, UniqueFd tx_event,
             UniqueFd rx_event);
 
   // Acquire: pairs with the driver's release store, after its descriptors.
   uint32_t Load(uint32_t offset) const {
-    return __atomic_load_n(mapping_.As<uint32_t>(offset), __ATOMIC_ACQUIRE);
+    return __atomic_load_n(words_ + offset / 4, __ATOMIC_ACQUIRE);
   }
   void Store(uint32_t offset, uint32_t value) {
-    __atomic_store_n(mapping_.As<uint32_t>(offset), value, __ATOMIC_RELEASE);
+    __atomic_store_n(words_ + offset / 4, value, __ATOMIC_RELEASE);
   }
 
-  UniqueFd shadow_;
+  UniqueFd page_;
   Mapping mapping_;
+  std::array<uint32_t, 32> private_ = {};
+  uint32_t* const words_;  // In the page, or private_.
   UniqueFd tx_event_;
   UniqueFd rx_event_;
   std::array<vfio_user::DoorbellOffer, 2> offers_;

@@ -11,7 +11,8 @@ namespace bulkhead::nic_model::i82574 {
 
 TestBench::TestBench(const Faults& faults)
     : loop(*EventLoop::Create()),
-      nic(*Intel82574::Create(*loop, kMac, counters, faults)),
+      nic(*Intel82574::Create(*loop, kMac, counters, faults,
+                              *CreateSealedMemory("doorbells", kPageBytes))),
       memory_fd_(*CreateSealedMemory("test bench", kMemoryBytes)),
       memory_(*Mapping::MapSealed(memory_fd_.get(), kMemoryBytes,
                                   Access::kReadWrite)) {
