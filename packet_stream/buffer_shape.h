@@ -5,8 +5,6 @@
 #include <bit>
 #include <cstdint>
 
-#include "packet_stream/layout.h"
-
 namespace bulkhead::packet_stream {
 
 // The buffers of one data area.
@@ -27,9 +25,9 @@ class BufferShape {
   // True if the piece has at least one byte and lies in one buffer of the area.
   // No sum that could wrap is formed (S7): a length of 0 becomes 2³² - 1, and
   // the room left in a buffer is at least 1.
-  bool Contains(const Descriptor& piece) const {
-    const uint32_t room = byte_mask_ + 1 - (piece.offset & byte_mask_);
-    return BufferOf(piece.offset) < count_ && uint32_t{piece.length} - 1 < room;
+  bool Contains(uint32_t offset, uint16_t length) const {
+    const uint32_t room = byte_mask_ + 1 - (offset & byte_mask_);
+    return BufferOf(offset) < count_ && uint32_t{length} - 1 < room;
   }
 
  private:

@@ -53,7 +53,7 @@ struct OpenOptions {
 struct TxBuffer {
   uint8_t* data = nullptr;
   uint32_t offset = 0;    // For Descriptor::offset.
-  uint32_t capacity = 0;  // Bytes.
+  uint32_t capacity = 0;  // Bytes: of 2048, 1600; see ClientEnd.
 };
 
 // A piece of a received frame; the memory is the caller's until Release.
@@ -109,8 +109,9 @@ class Session {
   [[nodiscard]] virtual size_t Receive(std::span<RxPiece> out) = 0;
   virtual void Release(std::span<const RxPiece> pieces) = 0;
 
-  // Publishes what was queued, collects acknowledgements, and wakes the
-  // provider if it sleeps. Call once per batch.
+  // Publishes what was queued, and wakes the provider if it sleeps. Call once
+  // per batch. Collects acknowledgements when there was nothing to publish, and
+  // otherwise when many are due.
   virtual void Flush() = 0;
 
   // Sleeps until there are frames, acknowledgements or news, or until

@@ -79,8 +79,11 @@ ClientEnd::ClientEnd(ClientMemory memory, const SessionGeometry& geometry,
       tx_(&own_->submit_tail, SubmitEntries(own_), geometry.tx_buffers),
       tx_acks_(&provider_->ack_tail, AckEntries(provider_, geometry.rx_buffers),
                geometry.tx_buffers),
+      tx_colour_mask_(geometry.buffer_bytes < kMinColouredBytes ? 0
+                                                                : kColours - 1),
       tx_owner_(std::make_unique<uint8_t[]>(geometry.tx_buffers)),
       tx_free_(geometry.tx_buffers),
+      tx_patience_(std::min(kMaxPatience, geometry.tx_buffers / 4)),
       rx_shape_(geometry.rx_buffers, geometry.buffer_bytes),
       rx_(&provider_->submit_tail, SubmitEntries(provider_),
           geometry.rx_buffers),
@@ -116,15 +119,29 @@ void ClientEnd::StartEpoch(uint32_t epoch) {
 
 // ---- To the provider
 
+// Loops of the data path copy ring, shape and owners into locals: stores into
+// shared memory could alias our members, which the compiler would read again.
+
 size_t ClientEnd::AllocTx(std::span<TxBuffer> out) {
   if (tx_free_.size() < out.size() && InStep()) CollectTxAcks();
-  const size_t count = std::min<size_t>(out.size(), tx_free_.size());
-  for (size_t i = 0; i < count; ++i) {
-    const uint32_t buffer = tx_free_.Pop();
-    tx_owner_[buffer] = kAppTx;
-    const uint32_t offset = tx_shape_.OffsetOf(buffer);
-    out[i] = {tx_data_ + offset, offset, geometry_.buffer_bytes};
+  const auto count =
+      static_cast<uint32_t>(std::min<size_t>(out.size(), tx_free_.size()));
+  const uint32_t* const buffers = tx_free_.Take(count);
+  const BufferShape shape = tx_shape_;
+  uint8_t* const owner = tx_owner_.get();
+  uint8_t* const data = tx_data_;
+  const uint32_t colours = tx_colour_mask_;
+  const uint32_t capacity = shape.buffer_bytes() - colours * kColourBytes;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t buffer = buffers[i];
+    // The lowest bit of the number tells neighbours apart already.
+    const uint32_t offset =
+        shape.OffsetOf(buffer) + (buffer >> 1 & colours) * kColourBytes;
+    PrefetchForWrite(data + offset);
+    owner[buffer] = kAppTx;
+    out[i] = {data + offset, offset, capacity};
   }
+  tx_.PrepareToPut(count);
   return count;
 }
 
@@ -140,24 +157,36 @@ void ClientEnd::ReturnTx(std::span<const TxBuffer> buffers) {
 
 void ClientEnd::SubmitTx(std::span<const Descriptor> descriptors) {
   if (descriptors.empty()) return;
-  for (const Descriptor& piece : descriptors) Put(piece);
+  PutAll(descriptors);
   tx_frame_open_ = (descriptors.back().flags & kMore) != 0;
   counters_.tx_submitted += descriptors.size();
   tx_in_flight_ += static_cast<uint32_t>(descriptors.size());
 }
 
-inline void ClientEnd::Put(const Descriptor& piece) {
-  assert(tx_shape_.Contains(piece));
+void ClientEnd::PutAll(std::span<const Descriptor> pieces) {
+  SubmitProducer ring = tx_;
+  const BufferShape shape = tx_shape_;
+  uint8_t* const owner = tx_owner_.get();
+  const uint32_t last = shape.count() - 1;
+  for (const Descriptor& piece : pieces) {
+    assert(shape.Contains(piece.offset, piece.length));
+    const uint32_t buffer = shape.BufferOf(piece.offset) & last;
+    assert(owner[buffer] == kAppTx || owner[buffer] == kKeptTx);
+    owner[buffer] = kProviderTx;
+    ring.Put(piece);
+  }
+  tx_ = ring;
+  if (on_restart_ == OnRestart::kResubmit) {
+    for (const Descriptor& piece : pieces) RememberSent(piece);
+  }
+}
+
+void ClientEnd::RememberSent(const Descriptor& piece) {
   const uint32_t buffer =
       tx_shape_.BufferOf(piece.offset) & (geometry_.tx_buffers - 1);
-  assert(tx_owner_[buffer] == kAppTx || tx_owner_[buffer] == kKeptTx);
-  tx_owner_[buffer] = kProviderTx;
-  tx_.Put(piece);
-  if (on_restart_ == OnRestart::kResubmit) {
-    tx_sent_[buffer] = {piece, tx_sequence_, tx_frame_};
-    ++tx_sequence_;
-    if ((piece.flags & kMore) == 0) tx_frame_ = tx_sequence_;
-  }
+  tx_sent_[buffer] = {piece, tx_sequence_, tx_frame_};
+  ++tx_sequence_;
+  if ((piece.flags & kMore) == 0) tx_frame_ = tx_sequence_;
 }
 
 void ClientEnd::Flush() {
@@ -176,7 +205,9 @@ void ClientEnd::Flush() {
     tx_doorbell_.Ring();
     ++counters_.doorbells;
   }
-  CollectTxAcks();
+  // Not after every publish: each look takes a line from the provider that it
+  // is about to write again.
+  if (published == 0 || tx_in_flight_ >= tx_patience_) CollectTxAcks();
 }
 
 void ClientEnd::CollectTxAcks() {
@@ -185,63 +216,53 @@ void ClientEnd::CollectTxAcks() {
     BreakOnTail("tx ack", tx_acks_.head(), tx_acks_.claimed_tail());
     return;
   }
-  const uint32_t ready = tx_acks_.ready();
+  const AckConsumer ring = tx_acks_;
+  const uint32_t ready = ring.ready();
+  const uint32_t buffers = geometry_.tx_buffers;
+  uint8_t* const owner = tx_owner_.get();
+  uint32_t* const free = tx_free_.End();
+  uint32_t count = 0;
   uint32_t failed = 0;
-  for (uint32_t i = 0; i < ready; ++i) {
-    const Ack ack = tx_acks_.Read(i);
+  for (; count < ready; ++count) {
+    const Ack ack = ring.Read(count);
     const uint32_t buffer = AckBuffer(ack);
-    if (buffer >= geometry_.tx_buffers ||
-        StatusOf(ack) > AckStatus::kDeviceError ||
-        tx_owner_[buffer] != kProviderTx) [[unlikely]] {
-      Break(absl::StrCat("acknowledged tx buffer ", buffer, " of ",
-                         geometry_.tx_buffers, " with status ",
-                         static_cast<uint32_t>(StatusOf(ack)),
+    if (buffer >= buffers || owner[buffer] != kProviderTx ||
+        StatusOf(ack) > AckStatus::kDeviceError) [[unlikely]] {
+      Break(absl::StrCat("acknowledged tx buffer ", buffer, " of ", buffers,
+                         " with status ", static_cast<uint32_t>(StatusOf(ack)),
                          ", which it does not hold or must not say"));
-      counters_.tx_done += i - failed;
-      tx_in_flight_ -= i;
-      return;
+      break;
     }
-    tx_owner_[buffer] = kFreeTx;
-    tx_free_.Push(buffer);
+    owner[buffer] = kFreeTx;
+    free[count] = buffer;
     if (StatusOf(ack) != AckStatus::kDone) [[unlikely]] {
       ++failed;
-      switch (StatusOf(ack)) {
-        case AckStatus::kInvalid:
-          ++counters_.tx_dropped_invalid;
-          break;
-        case AckStatus::kNoLink:
-          ++counters_.tx_dropped_no_link;
-          break;
-        default:
-          ++counters_.tx_dropped_device;
-          break;
-      }
+      CountFailed(StatusOf(ack));
     }
   }
-  tx_acks_.Advance(ready);
-  counters_.tx_done += ready - failed;
-  tx_in_flight_ -= ready;
+  tx_free_.Grow(count);
+  tx_acks_.Advance(count);
+  counters_.tx_done += count - failed;
+  tx_in_flight_ -= count;
+}
+
+void ClientEnd::CountFailed(AckStatus status) {
+  switch (status) {
+    case AckStatus::kDone:
+      break;
+    case AckStatus::kInvalid:
+      ++counters_.tx_dropped_invalid;
+      break;
+    case AckStatus::kNoLink:
+      ++counters_.tx_dropped_no_link;
+      break;
+    case AckStatus::kDeviceError:
+      ++counters_.tx_dropped_device;
+      break;
+  }
 }
 
 // ---- From the provider
-
-bool ClientEnd::TakeRx(const Descriptor& piece, RxPiece* out) {
-  const uint32_t buffer = rx_shape_.BufferOf(piece.offset);
-  if (!rx_shape_.Contains(piece) || (piece.flags & ~kRxFlags) != 0 ||
-      piece.reserved != 0 || rx_owner_[buffer] != kProviderRx) [[unlikely]] {
-    const bool held =
-        buffer < geometry_.rx_buffers && rx_owner_[buffer] == kAppRx;
-    Break(absl::StrCat(
-        "an rx descriptor of offset ", piece.offset, ", length ", piece.length,
-        ", flags ", piece.flags, ", reserved ", piece.reserved,
-        held ? ": it submitted that buffer before and has not got it back"
-             : ": it must lie in one of its buffers and use known flags"));
-    return false;
-  }
-  rx_owner_[buffer] = kAppRx;
-  *out = {rx_data_ + piece.offset, buffer, piece.length, piece.flags};
-  return true;
-}
 
 size_t ClientEnd::Receive(std::span<RxPiece> out) {
   InStep();
@@ -252,13 +273,27 @@ size_t ClientEnd::Receive(std::span<RxPiece> out) {
     BreakOnTail("rx submit", rx_.head(), rx_.claimed_tail());
     return 0;
   }
-  const uint32_t count = std::min(rx_.ready(), room);
-  rx_.Prefetch(count);
+  const SubmitConsumer ring = rx_;
+  const BufferShape shape = rx_shape_;
+  uint8_t* const owner = rx_owner_.get();
+  const uint8_t* const data = rx_data_;
+  const uint32_t count = std::min(ring.ready(), room);
   uint32_t whole = 0;  // Pieces up to the end of the last whole frame.
   uint32_t frame_pieces = rx_frame_pieces_;
+  ring.Prefetch(count);
   for (uint32_t i = 0; i < count; ++i) {
-    if (!TakeRx(rx_.Read(i), &out[i])) return 0;
-    if ((out[i].flags & kMore) == 0) [[likely]] {
+    const DescriptorCopy piece = ring.Read(i);
+    const uint32_t buffer = shape.BufferOf(piece.offset());
+    if (!shape.Contains(piece.offset(), piece.length()) ||
+        (piece.flags() & ~kRxFlags) != 0 || piece.reserved() != 0 ||
+        owner[buffer] != kProviderRx) [[unlikely]] {
+      BreakOnRx(piece);
+      return 0;
+    }
+    PrefetchForRead(data + piece.offset());
+    owner[buffer] = kAppRx;
+    out[i] = {data + piece.offset(), buffer, piece.length(), piece.flags()};
+    if ((piece.flags() & kMore) == 0) [[likely]] {
       whole = i + 1;
       frame_pieces = 0;
     } else if (++frame_pieces == kMaxFramePieces) {
@@ -268,7 +303,7 @@ size_t ClientEnd::Receive(std::span<RxPiece> out) {
     }
   }
   // ready() ends at a tail that the provider published.
-  if (frame_pieces != 0 && count == rx_.ready()) {
+  if (frame_pieces != 0 && count == ring.ready()) {
     Break("published a part of an rx frame");
     return 0;
   }
@@ -276,7 +311,7 @@ size_t ClientEnd::Receive(std::span<RxPiece> out) {
   if (whole != 0 && whole != count) {
     // The last frame does not fit: it waits for the next call.
     for (uint32_t i = whole; i < count; ++i) {
-      rx_owner_[out[i].buffer] = kProviderRx;
+      owner[out[i].buffer] = kProviderRx;
     }
     taken = whole;
     frame_pieces = 0;
@@ -289,12 +324,16 @@ size_t ClientEnd::Receive(std::span<RxPiece> out) {
 }
 
 void ClientEnd::Release(std::span<const RxPiece> pieces) {
+  AckProducer ring = rx_acks_;
+  uint8_t* const owner = rx_owner_.get();
+  const uint32_t last = geometry_.rx_buffers - 1;
   for (const RxPiece& piece : pieces) {
-    const uint32_t buffer = piece.buffer & (geometry_.rx_buffers - 1);
-    assert(rx_owner_[buffer] == kAppRx);
-    rx_owner_[buffer] = kProviderRx;
-    rx_acks_.Put(MakeAck(buffer, AckStatus::kDone));
+    const uint32_t buffer = piece.buffer & last;
+    assert(owner[buffer] == kAppRx);
+    owner[buffer] = kProviderRx;
+    ring.Put(MakeAck(buffer, AckStatus::kDone));
   }
+  rx_acks_ = ring;
   rx_held_ -= static_cast<uint32_t>(pieces.size());
 }
 
@@ -330,7 +369,7 @@ bool ClientEnd::Recover(uint32_t epoch) {
   ++counters_.recoveries;
   StartEpoch(epoch);
   tx_frame_ = tx_sequence_;
-  for (const Descriptor& piece : tx_kept_) Put(piece);
+  PutAll(tx_kept_);
   return true;
 }
 
@@ -457,6 +496,18 @@ void ClientEnd::Break(std::string breach) {
   report.set_epoch(epoch_);
   report.set_breach(std::move(breach));
   socket_.Send(report).IgnoreError();
+}
+
+void ClientEnd::BreakOnRx(const DescriptorCopy& piece) {
+  const uint32_t buffer = rx_shape_.BufferOf(piece.offset());
+  const bool held =
+      buffer < geometry_.rx_buffers && rx_owner_[buffer] == kAppRx;
+  Break(absl::StrCat(
+      "an rx descriptor of offset ", piece.offset(), ", length ",
+      piece.length(), ", flags ", piece.flags(), ", reserved ",
+      piece.reserved(),
+      held ? ": it submitted that buffer before and has not got it back"
+           : ": it must lie in one of its buffers and use known flags"));
 }
 
 void ClientEnd::BreakOnTail(const char* ring, uint32_t head, uint32_t tail) {

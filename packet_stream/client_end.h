@@ -104,6 +104,17 @@ class ClientEnd final : public Session {
   };
   static constexpr uint32_t kSocketTag = 2;
 
+  // Buffers of 2 KiB and more begin at the same few sets of a first-level
+  // cache, so that 32 small frames would push each other out. Frames therefore
+  // start at one of eight lines of their buffers.
+  static constexpr uint32_t kColours = 8;
+  static constexpr uint32_t kColourBytes = 64;
+  static constexpr uint32_t kMinColouredBytes = 2048;
+
+  // A Flush that publishes looks for acknowledgements from so many pieces in
+  // flight on (a quarter of the buffers, if they are few).
+  static constexpr uint32_t kMaxPatience = 128;
+
   void StartEpoch(uint32_t epoch);
   // True if our epoch is the session's; otherwise tries to get there.
   bool InStep() {
@@ -114,15 +125,16 @@ class ClientEnd final : public Session {
   bool Recover(uint32_t epoch);
   void KeepUnsentPieces();
   void KeepSentFrames();
-  void Put(const Descriptor& piece);
+  void PutAll(std::span<const Descriptor> pieces);
+  void RememberSent(const Descriptor& piece);
   // True if there is a provider whose area may be read.
   bool Attached() { return !broken_ && (attached_ || NowAttached()); }
   bool NowAttached();
   void CollectTxAcks();
   bool NewsBeforeSleep();
-  // Checks the piece and takes its buffer.
-  bool TakeRx(const Descriptor& piece, RxPiece* out);
+  void CountFailed(AckStatus status);
   void Break(std::string breach);
+  void BreakOnRx(const DescriptorCopy& piece);
   void BreakOnTail(const char* ring, uint32_t head, uint32_t tail);
   void HandleEvents(uint32_t tags);
 
@@ -148,8 +160,10 @@ class ClientEnd final : public Session {
   BufferShape tx_shape_;
   SubmitProducer tx_;
   AckConsumer tx_acks_;
+  uint32_t tx_colour_mask_;  // 0: no colours.
   std::unique_ptr<uint8_t[]> tx_owner_;
   FreeBuffers tx_free_;
+  uint32_t tx_patience_;       // See kMaxPatience.
   uint32_t tx_in_flight_ = 0;  // Pieces in state kProviderTx.
   bool tx_frame_open_ = false;
   std::vector<Sent> tx_sent_;      // By buffer; empty unless kResubmit.

@@ -18,7 +18,15 @@ class FreeBuffers {
   }
 
   uint32_t size() const { return size_; }
-  uint32_t Pop() { return stack_[--size_]; }
+  // Takes `count` numbers off; they can be read there until the next Grow.
+  // Requires: count <= size().
+  const uint32_t* Take(uint32_t count) {
+    size_ -= count;
+    return &stack_[size_];
+  }
+  // Puts `count` numbers on, which the caller wrote to End().
+  uint32_t* End() { return &stack_[size_]; }
+  void Grow(uint32_t count) { size_ += count; }
   void Push(uint32_t buffer) { stack_[size_++] = buffer; }
 
  private:

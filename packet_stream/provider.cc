@@ -19,9 +19,11 @@ constexpr uint16_t kTxFlags = kMore | kChecksumNeeded;
 // next frame just as well.
 bool WantsAcks(uint32_t free, uint32_t all) { return free < all / 4 + 1; }
 
-bool GoodChecksumRequest(std::span<const Descriptor> frame, uint32_t bytes) {
+bool GoodChecksumRequest(std::span<const Descriptor> frame) {
+  uint32_t bytes = frame[0].length;
   for (const Descriptor& piece : frame.subspan(1)) {
     if ((piece.flags & kChecksumNeeded) != 0) return false;
+    bytes += piece.length;
   }
   const Descriptor& first = frame[0];
   return (first.flags & kChecksumNeeded) == 0 ||
@@ -91,10 +93,13 @@ bool ProviderEnd::Ready() {
   return true;
 }
 
-bool ProviderEnd::GoodTxPiece(const Descriptor& piece) const {
-  return tx_shape_.Contains(piece) && (piece.flags & ~kTxFlags) == 0 &&
-         piece.reserved == 0 &&
-         tx_owner_[tx_shape_.BufferOf(piece.offset)] == kClientTx;
+// Loops of the data path copy ring, shape and owners into locals: stores into
+// shared memory could alias our members, which the compiler would read again.
+
+inline bool ProviderEnd::GoodTxPiece(const DescriptorCopy& piece) const {
+  return tx_shape_.Contains(piece.offset(), piece.length()) &&
+         (piece.flags() & ~kTxFlags) == 0 && piece.reserved() == 0 &&
+         tx_owner_[tx_shape_.BufferOf(piece.offset())] == kClientTx;
 }
 
 size_t ProviderEnd::TakeTx(std::span<Descriptor> out) {
@@ -106,71 +111,69 @@ size_t ProviderEnd::TakeTx(std::span<Descriptor> out) {
     return 0;
   }
   const uint32_t ready = std::min(tx_.ready(), room);
-  tx_.Prefetch(ready);
+  const SubmitConsumer ring = tx_;
+  const BufferShape shape = tx_shape_;
+  uint8_t* const owner = tx_owner_.get();
   uint32_t used = 0;
   uint32_t taken = 0;
+  ring.Prefetch(ready);
   while (used < ready) {
-    const Descriptor piece = tx_.Read(used);
-    if (piece.flags == 0) [[likely]] {
-      if (!GoodTxPiece(piece)) [[unlikely]] {
-        BreakOnDescriptor(piece);
-        return 0;
-      }
-      tx_owner_[tx_shape_.BufferOf(piece.offset)] = kOurTx;
-      out[taken++] = piece;
+    const DescriptorCopy piece = ring.Read(used);
+    const uint32_t buffer = shape.BufferOf(piece.offset());
+    // The common frame: one piece, no flags.
+    if (piece.flags() == 0 && piece.reserved() == 0 &&
+        shape.Contains(piece.offset(), piece.length()) &&
+        owner[buffer] == kClientTx) [[likely]] {
+      owner[buffer] = kOurTx;
+      piece.WriteTo(&out[taken++]);
       ++used;
       continue;
     }
-    uint32_t pieces = 0;
-    const uint32_t entries =
-        TakeFrame(piece, used, out.first(room).subspan(taken), &pieces);
-    if (broken_) return 0;
-    if (entries == 0) break;
-    used += entries;
-    taken += pieces;
+    const TakenFrame frame =
+        TakeFrame(piece, used, out.subspan(taken, room - taken));
+    if (frame.verdict == Frame::kBreach) return 0;
+    if (frame.verdict == Frame::kDoesNotFit) break;
+    used += frame.pieces;
+    const auto pieces = out.subspan(taken, frame.pieces);
+    if (GoodChecksumRequest(pieces)) {
+      taken += frame.pieces;
+    } else {
+      DropFrame(pieces);
+    }
   }
   tx_.Advance(used);
   tx_held_ += taken;
   return taken;
 }
 
-uint32_t ProviderEnd::TakeFrame(Descriptor first, uint32_t at,
-                                std::span<Descriptor> out, uint32_t* taken) {
-  uint32_t pieces = 0;
-  uint32_t bytes = 0;
-  for (Descriptor piece = first;; piece = tx_.Read(at + pieces)) {
+ProviderEnd::TakenFrame ProviderEnd::TakeFrame(DescriptorCopy piece,
+                                               uint32_t at,
+                                               std::span<Descriptor> out) {
+  for (uint32_t pieces = 0;; piece = tx_.Read(at + pieces)) {
     if (!GoodTxPiece(piece)) {
       BreakOnDescriptor(piece);
-      return 0;
+      return {Frame::kBreach, 0};
     }
-    tx_owner_[tx_shape_.BufferOf(piece.offset)] = kOurTx;
-    out[pieces++] = piece;
-    bytes += piece.length;
-    if ((piece.flags & kMore) == 0) break;
+    tx_owner_[tx_shape_.BufferOf(piece.offset())] = kOurTx;
+    piece.WriteTo(&out[pieces++]);
+    if ((piece.flags() & kMore) == 0) return {Frame::kWhole, pieces};
     if (pieces == kMaxFramePieces) {
       Break(
           absl::StrCat("a tx frame of more than ", kMaxFramePieces, " pieces"));
-      return 0;
+      return {Frame::kBreach, 0};
     }
     // ready() ends at a tail that the client published.
     if (at + pieces == tx_.ready()) {
       Break("published a part of a tx frame");
-      return 0;
+      return {Frame::kBreach, 0};
     }
     if (pieces == out.size()) {
       for (const Descriptor& copied : out) {
         tx_owner_[tx_shape_.BufferOf(copied.offset)] = kClientTx;
       }
-      return 0;
+      return {Frame::kDoesNotFit, 0};
     }
   }
-  const std::span<const Descriptor> frame = out.first(pieces);
-  if (GoodChecksumRequest(frame, bytes)) {
-    *taken = pieces;
-  } else {
-    DropFrame(frame);
-  }
-  return pieces;
 }
 
 void ProviderEnd::DropFrame(std::span<const Descriptor> pieces) {
@@ -183,12 +186,16 @@ void ProviderEnd::DropFrame(std::span<const Descriptor> pieces) {
 
 void ProviderEnd::AckTx(std::span<const Ack> acks) {
   if (!serving()) return;
+  AckProducer ring = tx_acks_;
+  uint8_t* const owner = tx_owner_.get();
+  const uint32_t last = geometry_.tx_buffers - 1;
   for (const Ack ack : acks) {
-    const uint32_t buffer = AckBuffer(ack) & (geometry_.tx_buffers - 1);
-    assert(tx_owner_[buffer] == kOurTx);
-    tx_owner_[buffer] = kClientTx;
-    tx_acks_.Put(ack);
+    const uint32_t buffer = AckBuffer(ack) & last;
+    assert(owner[buffer] == kOurTx);
+    owner[buffer] = kClientTx;
+    ring.Put(ack);
   }
+  tx_acks_ = ring;
   tx_held_ -= static_cast<uint32_t>(acks.size());
 }
 
@@ -198,10 +205,14 @@ size_t ProviderEnd::TakeFreeRx(std::span<uint32_t> out) {
     CollectRxAcks();
     if (broken_) return 0;
   }
-  const size_t count = std::min<size_t>(out.size(), rx_free_.size());
-  for (size_t i = 0; i < count; ++i) {
-    out[i] = rx_free_.Pop();
-    rx_owner_[out[i]] = kTakenRx;
+  const auto count =
+      static_cast<uint32_t>(std::min<size_t>(out.size(), rx_free_.size()));
+  const uint32_t* const buffers = rx_free_.Take(count);
+  uint8_t* const owner = rx_owner_.get();
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t buffer = buffers[i];
+    owner[buffer] = kTakenRx;
+    out[i] = buffer;
   }
   return count;
 }
@@ -217,14 +228,17 @@ void ProviderEnd::ReturnFreeRx(std::span<const uint32_t> buffers) {
 
 void ProviderEnd::SubmitRx(std::span<const Descriptor> descriptors) {
   if (!serving()) return;
+  SubmitProducer ring = rx_;
+  uint8_t* const owner = rx_owner_.get();
+  const uint32_t last = geometry_.rx_buffers - 1;
   for (const Descriptor& piece : descriptors) {
-    assert(rx_shape_.Contains(piece));
-    const uint32_t buffer =
-        rx_shape_.BufferOf(piece.offset) & (geometry_.rx_buffers - 1);
-    assert(rx_owner_[buffer] == kTakenRx);
-    rx_owner_[buffer] = kClientRx;
-    rx_.Put(piece);
+    assert(rx_shape_.Contains(piece.offset, piece.length));
+    const uint32_t buffer = rx_shape_.BufferOf(piece.offset) & last;
+    assert(owner[buffer] == kTakenRx);
+    owner[buffer] = kClientRx;
+    ring.Put(piece);
   }
+  rx_ = ring;
 }
 
 void ProviderEnd::CollectRxAcks() {
@@ -232,21 +246,25 @@ void ProviderEnd::CollectRxAcks() {
     BreakOnTail("rx ack", rx_acks_.head(), rx_acks_.claimed_tail());
     return;
   }
-  const uint32_t ready = rx_acks_.ready();
+  const AckConsumer ring = rx_acks_;
+  const uint32_t ready = ring.ready();
+  const uint32_t buffers = geometry_.rx_buffers;
+  uint8_t* const owner = rx_owner_.get();
+  uint32_t* const free = rx_free_.End();
   for (uint32_t i = 0; i < ready; ++i) {
-    const Ack ack = rx_acks_.Read(i);
-    const uint32_t buffer = AckBuffer(ack);
-    if (buffer >= geometry_.rx_buffers || StatusOf(ack) != AckStatus::kDone ||
-        rx_owner_[buffer] != kClientRx) [[unlikely]] {
-      Break(absl::StrCat("acknowledged rx buffer ", buffer, " of ",
-                         geometry_.rx_buffers, " with status ",
+    const Ack ack = ring.Read(i);
+    // Only the status kDone makes a number below `buffers`.
+    if (ack >= buffers || owner[ack] != kClientRx) [[unlikely]] {
+      Break(absl::StrCat("acknowledged rx buffer ", AckBuffer(ack), " of ",
+                         buffers, " with status ",
                          static_cast<uint32_t>(StatusOf(ack)),
                          ", which it does not hold or must not say"));
       return;
     }
-    rx_owner_[buffer] = kFreeRx;
-    rx_free_.Push(buffer);
+    owner[ack] = kFreeRx;
+    free[i] = ack;
   }
+  rx_free_.Grow(ready);
   rx_acks_.Advance(ready);
 }
 
@@ -300,13 +318,13 @@ void ProviderEnd::Break(std::string breach) {
   breach_ = absl::StrCat("the client broke the session's protocol: ", breach);
 }
 
-void ProviderEnd::BreakOnDescriptor(const Descriptor& piece) {
-  const uint32_t buffer = tx_shape_.BufferOf(piece.offset);
+void ProviderEnd::BreakOnDescriptor(const DescriptorCopy& piece) {
+  const uint32_t buffer = tx_shape_.BufferOf(piece.offset());
   const bool ours =
       buffer < geometry_.tx_buffers && tx_owner_[buffer] == kOurTx;
   Break(absl::StrCat(
-      "a tx descriptor of offset ", piece.offset, ", length ", piece.length,
-      ", flags ", piece.flags, ", reserved ", piece.reserved,
+      "a tx descriptor of offset ", piece.offset(), ", length ", piece.length(),
+      ", flags ", piece.flags(), ", reserved ", piece.reserved(),
       ours ? ": it submitted that buffer before and has not got it back"
            : ": it must lie in one of its buffers and use known flags"));
 }

@@ -114,16 +114,19 @@ class ProviderEnd {
   enum RxOwner : uint8_t { kFreeRx, kTakenRx, kClientRx };
 
   bool serving() const { return ready_ && !broken_; }
-  bool GoodTxPiece(const Descriptor& piece) const;
-  // Takes the frame that starts with `first`, entry `at` of the ready ones.
-  // Returns the ring entries it used up: 0 if it does not fit or broke the
-  // session. *taken is the number of pieces copied to `out`.
-  uint32_t TakeFrame(Descriptor first, uint32_t at, std::span<Descriptor> out,
-                     uint32_t* taken);
+  // What the frame at the head of the tx ring is.
+  enum class Frame : uint8_t { kWhole, kDoesNotFit, kBreach };
+  struct TakenFrame {
+    Frame verdict;
+    uint32_t pieces;
+  };
+  bool GoodTxPiece(const DescriptorCopy& piece) const;
+  TakenFrame TakeFrame(DescriptorCopy first, uint32_t at,
+                       std::span<Descriptor> out);
   void DropFrame(std::span<const Descriptor> pieces);
   void CollectRxAcks();
   void Break(std::string breach);
-  void BreakOnDescriptor(const Descriptor& piece);
+  void BreakOnDescriptor(const DescriptorCopy& piece);
   void BreakOnTail(const char* ring, uint32_t head, uint32_t tail);
 
   SessionGeometry geometry_;

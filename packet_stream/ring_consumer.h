@@ -11,28 +11,58 @@
 
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
 #include "packet_stream/layout.h"
+#include "packet_stream/prefetch.h"
 
 namespace bulkhead::packet_stream {
+
+// A private copy of a descriptor, in two registers: a copy in memory would be
+// written in halves and read whole, which stalls the store buffer.
+class DescriptorCopy {
+ public:
+  DescriptorCopy(uint64_t low, uint64_t high) : low_(low), high_(high) {}
+
+  uint32_t offset() const { return static_cast<uint32_t>(low_); }
+  uint16_t length() const { return static_cast<uint16_t>(low_ >> 32); }
+  uint16_t flags() const { return static_cast<uint16_t>(low_ >> 48); }
+  uint16_t checksum_start() const { return static_cast<uint16_t>(high_); }
+  uint16_t checksum_offset() const {
+    return static_cast<uint16_t>(high_ >> 16);
+  }
+  uint32_t reserved() const { return static_cast<uint32_t>(high_ >> 32); }
+
+  void WriteTo(Descriptor* out) const {
+    auto* bytes = reinterpret_cast<uint8_t*>(out);
+    std::memcpy(bytes, &low_, sizeof(low_));
+    std::memcpy(bytes + sizeof(low_), &high_, sizeof(high_));
+  }
+
+ private:
+  static_assert(std::endian::native == std::endian::little &&
+                offsetof(Descriptor, length) == 4 &&
+                offsetof(Descriptor, flags) == 6 &&
+                offsetof(Descriptor, checksum_start) == 8 &&
+                offsetof(Descriptor, checksum_offset) == 10 &&
+                offsetof(Descriptor, reserved) == 12);
+  uint64_t low_;
+  uint64_t high_;
+};
 
 // Reads each byte of a shared entry exactly once. Atomic so that the compiler
 // may neither split nor repeat the read, whatever the peer does meanwhile.
 inline Ack ReadOnce(const Ack* shared) {
   return __atomic_load_n(shared, __ATOMIC_RELAXED);
 }
-inline Descriptor ReadOnce(const Descriptor* shared) {
+inline DescriptorCopy ReadOnce(const Descriptor* shared) {
   typedef uint64_t __attribute__((may_alias)) Half;
   static_assert(sizeof(Descriptor) == 2 * sizeof(Half));
-  struct Halves {
-    uint64_t low, high;
-  } copy;
   const Half* half = reinterpret_cast<const Half*>(shared);
-  copy.low = __atomic_load_n(half, __ATOMIC_RELAXED);
-  copy.high = __atomic_load_n(half + 1, __ATOMIC_RELAXED);
-  return std::bit_cast<Descriptor>(copy);
+  return {__atomic_load_n(half, __ATOMIC_RELAXED),
+          __atomic_load_n(half + 1, __ATOMIC_RELAXED)};
 }
 
 template <typename Entry>
@@ -58,7 +88,7 @@ class RingConsumer {
   // Entries that may be read.
   uint32_t ready() const { return tail_ - head_; }
   // A copy of entry `i` of the ready ones.
-  Entry Read(uint32_t i) const {
+  auto Read(uint32_t i) const {
     return ReadOnce(&entries_[(head_ + i) & (capacity_ - 1)]);
   }
   void Advance(uint32_t count) { head_ += count; }
@@ -67,7 +97,7 @@ class RingConsumer {
   void Prefetch(uint32_t count) const {
     constexpr uint32_t kPerLine = 64 / sizeof(Entry);
     for (uint32_t i = 0; i < count; i += kPerLine) {
-      __builtin_prefetch(&entries_[(head_ + i) & (capacity_ - 1)]);
+      PrefetchForRead(&entries_[(head_ + i) & (capacity_ - 1)]);
     }
   }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "packet_stream/layout.h"
+#include "packet_stream/prefetch.h"
 
 namespace bulkhead::packet_stream {
 
@@ -44,6 +45,15 @@ class RingProducer {
   void Publish() {
     published_ = tail_;
     shared_tail_->store(tail_, std::memory_order_seq_cst);
+  }
+
+  // Takes the lines of the next `count` entries, and the tail's, to this core.
+  void PrepareToPut(uint32_t count) {
+    constexpr uint32_t kPerLine = 64 / sizeof(Entry);
+    for (uint32_t i = 0; i < count + kPerLine - 1; i += kPerLine) {
+      PrefetchForWrite(&entries_[(tail_ + i) & mask_]);
+    }
+    PrefetchForWrite(shared_tail_);
   }
 
   // Starts an epoch with an empty ring. The store of the area's epoch, which
