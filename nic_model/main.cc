@@ -94,9 +94,14 @@ absl::Status Model::Start(const ModelSpec& spec, Descriptors fds) {
                    fds.Take(spec.counters_fd(), "the counters page"));
   ASSIGN_OR_RETURN(counters_, Mapping::MapSealed(counters.get(), kPageBytes,
                                                  Access::kReadWrite));
-  ASSIGN_OR_RETURN(
-      device_,
-      Intel82574::Create(loop_, mac, *counters_.As<PortCounters>(), faults));
+  Intel82574::Options options = {mac, spec.serial(), faults, UniqueFd()};
+  if (spec.has_doorbells_fd()) {
+    ASSIGN_OR_RETURN(options.doorbell_page,
+                     fds.Take(spec.doorbells_fd(), "the doorbell page"));
+  }
+  ASSIGN_OR_RETURN(device_,
+                   Intel82574::Create(loop_, *counters_.As<PortCounters>(),
+                                      std::move(options)));
   ASSIGN_OR_RETURN(network_, MakeNetwork(spec, mac, fds));
   device_->PlugIn(network_.get());
   server_ = std::make_unique<vfio_user::Server>(loop_, *device_);

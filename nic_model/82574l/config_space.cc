@@ -25,7 +25,7 @@ constexpr uint8_t kMsixEnable = 1 << 7;        // Of kMsix + 3.
 
 }  // namespace
 
-ConfigSpace::ConfigSpace(std::span<const uint8_t, 6> mac) {
+ConfigSpace::ConfigSpace(std::span<const uint8_t, 6> mac, uint64_t serial) {
   // 9.3: the type 0 header.
   Set(0x00, 2, 0x8086);
   Set(0x02, 2, 0x10d3);
@@ -61,10 +61,14 @@ ConfigSpace::ConfigSpace(std::span<const uint8_t, 6> mac) {
 
   Set(kAdvancedErrors, 4, (kSerialNumber << 20) | (1 << 16) | 0x0001);
   Set(kSerialNumber, 4, (1 << 16) | 0x0003);
-  // The MAC address with FF-FF in its middle, last byte first.
-  const uint8_t serial[8] = {mac[5], mac[4], mac[3], 0xff,
-                             0xff,   mac[2], mac[1], mac[0]};
-  std::memcpy(values_.data() + kSerialNumber + 4, serial, sizeof(serial));
+  if (serial == 0) {
+    // The MAC address with FF-FF in its middle.
+    for (const uint8_t byte : {mac[0], mac[1], mac[2], uint8_t{0xff},
+                               uint8_t{0xff}, mac[3], mac[4], mac[5]}) {
+      serial = serial << 8 | byte;
+    }
+  }
+  std::memcpy(values_.data() + kSerialNumber + 4, &serial, sizeof(serial));
 }
 
 void ConfigSpace::Set(uint32_t offset, uint32_t bytes, uint32_t value,

@@ -12,8 +12,9 @@ class ConfigSpace {
  public:
   static constexpr uint32_t kBytes = 4096;
 
-  // `mac` becomes the device serial number, as the datasheet has it (9.5.2).
-  explicit ConfigSpace(std::span<const uint8_t, 6> mac);
+  // `serial` 0: the device serial number is made from `mac`, as the datasheet
+  // has it (9.5.2).
+  ConfigSpace(std::span<const uint8_t, 6> mac, uint64_t serial);
 
   // Values after a reset of the function; BARs and the interrupt line are
   // kept, since a reset by the platform restores them (VFIO does, too).

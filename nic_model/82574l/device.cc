@@ -27,24 +27,23 @@ constexpr uint32_t kPacketBufferKb = 40;
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
-    EventLoop& loop, const Mac& mac, PortCounters& counters,
-    const Faults& faults, UniqueFd doorbell_page) {
+    EventLoop& loop, PortCounters& counters, Options options) {
   ASSIGN_OR_RETURN(auto doorbells,
-                   i82574::Doorbells::Create(std::move(doorbell_page)));
+                   i82574::Doorbells::Create(std::move(options.doorbell_page)));
   std::unique_ptr<Intel82574> device(
-      new Intel82574(loop, mac, counters, faults, std::move(doorbells)));
+      new Intel82574(loop, counters, options, std::move(doorbells)));
   RETURN_IF_ERROR(device->Watch());
   return device;
 }
 
-Intel82574::Intel82574(EventLoop& loop, const Mac& mac, PortCounters& counters,
-                       const Faults& faults,
+Intel82574::Intel82574(EventLoop& loop, PortCounters& counters,
+                       const Options& options,
                        std::unique_ptr<i82574::Doorbells> doorbells)
     : loop_(loop),
-      mac_(mac),
+      mac_(options.mac),
       counters_(counters),
-      faults_(faults),
-      config_(mac_),
+      faults_(options.faults),
+      config_(mac_, options.serial),
       nvm_(mac_),
       dma_(counters),
       statistics_(regs_),

@@ -38,10 +38,15 @@ class Intel82574 : public vfio_user::DeviceOps, public Port {
  public:
   using Mac = std::array<uint8_t, 6>;
 
-  // `doorbell_page`: see Doorbells::Create.
+  struct Options {
+    Mac mac = {};
+    uint64_t serial = 0;  // Device serial number; 0: made from the MAC.
+    Faults faults;
+    UniqueFd doorbell_page;  // See Doorbells::Create.
+  };
+
   static absl::StatusOr<std::unique_ptr<Intel82574>> Create(
-      EventLoop& loop, const Mac& mac, PortCounters& counters,
-      const Faults& faults, UniqueFd doorbell_page);
+      EventLoop& loop, PortCounters& counters, Options options);
   ~Intel82574() override;
 
   void PlugIn(Network* network);
@@ -80,8 +85,7 @@ class Intel82574 : public vfio_user::DeviceOps, public Port {
   void ResumeSend() override;
 
  private:
-  Intel82574(EventLoop& loop, const Mac& mac, PortCounters& counters,
-             const Faults& faults,
+  Intel82574(EventLoop& loop, PortCounters& counters, const Options& options,
              std::unique_ptr<i82574::Doorbells> doorbells);
 
   absl::Status Watch();

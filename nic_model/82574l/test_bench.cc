@@ -11,8 +11,9 @@ namespace bulkhead::nic_model::i82574 {
 
 TestBench::TestBench(const Faults& faults)
     : loop(*EventLoop::Create()),
-      nic(*Intel82574::Create(*loop, kMac, counters, faults,
-                              *CreateSealedMemory("doorbells", kPageBytes))),
+      nic(*Intel82574::Create(
+          *loop, counters,
+          {kMac, 0, faults, *CreateSealedMemory("doorbells", kPageBytes)})),
       memory_fd_(*CreateSealedMemory("test bench", kMemoryBytes)),
       memory_(*Mapping::MapSealed(memory_fd_.get(), kMemoryBytes,
                                   Access::kReadWrite)) {
