@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "clients/bulkhead/log_file.h"
-#include "clients/bulkhead/supervisor_process.h"
+#include "clients/bulkhead/process_exit.h"
 
 namespace bulkhead::cli {
 namespace {

@@ -10,7 +10,7 @@
 namespace bulkhead::cli {
 
 struct DemoOptions {
-  double seconds = 8;    // Of traffic.
+  double seconds = 10;   // Of traffic.
   uint32_t nics = 8;     // 3 … 64
   uint64_t rate = 2000;  // Frames a second on each link.
 };

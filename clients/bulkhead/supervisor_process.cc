@@ -1,20 +1,17 @@
 #include "clients/bulkhead/supervisor_process.h"
 
-#include <poll.h>
 #include <spawn.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <filesystem>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
 #include "base/errno_status.h"
 #include "clients/bulkhead/connection.h"
+#include "clients/bulkhead/process_exit.h"
 
 extern char** environ;
 
@@ -112,25 +109,6 @@ absl::Status EndSupervisor(const RunningSupervisor& supervisor,
 
 }  // namespace
 
-bool AwaitExit(int pidfd, int timeout_ms) {
-  pollfd watched = {.fd = pidfd, .events = POLLIN, .revents = 0};
-  const uint64_t deadline_ns =
-      MonotonicNs() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
-  for (;;) {
-    const uint64_t now_ns = MonotonicNs();
-    const uint64_t left_ns = deadline_ns - std::min(deadline_ns, now_ns);
-    const int ready =
-        ::poll(&watched, 1, static_cast<int>((left_ns + 999'999) / 1'000'000));
-    if (ready > 0) break;
-    if (ready == 0) return false;
-  }
-  // Ours to reap, if we started it.
-  siginfo_t info = {};
-  ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info,
-           WEXITED | WNOHANG);
-  return true;
-}
-
 absl::StatusOr<RunningSupervisor> StartSupervisor(
     const std::string& scenario_path, const Context& context) {
   const std::string supervisor = context.bin_dir + "/supervisor/supervisor";
@@ -159,8 +137,6 @@ absl::StatusOr<RunningSupervisor> StartSupervisor(
       Spawn({supervisor, absl::StrCat("--run_dir=", run_dir.path()),
              absl::StrCat("--bin_dir=", context.bin_dir),
              absl::StrCat("--platform=", platform), "--",
-             absl::StrCat("--run_dir=", run_dir.path()),
-             absl::StrCat("--bin_dir=", context.bin_dir),
              absl::StrCat("--scenario=", scenario)},
             log.get()));
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));

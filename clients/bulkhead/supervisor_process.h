@@ -28,9 +28,6 @@ struct ShutDownReport {
 // end ends every other process). Then removes the run directory's files (S10).
 absl::StatusOr<ShutDownReport> ShutDown(const Context& context);
 
-// Waits until the process of `pidfd` has ended, at most `timeout_ms`.
-bool AwaitExit(int pidfd, int timeout_ms);
-
 }  // namespace bulkhead::cli
 
 #endif  // BULKHEAD_CLIENTS_BULKHEAD_SUPERVISOR_PROCESS_H_

@@ -5,7 +5,9 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/clock.h"
 
 namespace bulkhead::nic_traffic {
@@ -25,6 +27,28 @@ std::string ParseMac(const std::string& text, MacAddress& mac) {
                         "e.g. 02:00:00:00:00:01");
   }
   for (size_t i = 0; i < 6; ++i) mac[i] = static_cast<uint8_t>(byte[i]);
+  return "";
+}
+
+// "5", "0.5s", "500ms", "2m"; an empty text leaves `ms` as it is.
+std::string ParseDuration(const std::string& text, uint64_t& ms) {
+  if (text.empty()) return "";
+  absl::string_view number = text;
+  double unit_ms = 1000;
+  if (absl::ConsumeSuffix(&number, "ms")) {
+    unit_ms = 1;
+  } else if (absl::ConsumeSuffix(&number, "m")) {
+    unit_ms = 60'000;
+  } else {
+    absl::ConsumeSuffix(&number, "s");
+  }
+  double value = 0;
+  if (!absl::SimpleAtod(number, &value) || !(value >= 0) ||
+      value * unit_ms > 1e10) {
+    return absl::StrCat("'", text,
+                        "' is no duration; write e.g. 5, 0.5s, 500ms or 2m");
+  }
+  ms = static_cast<uint64_t>(value * unit_ms);
   return "";
 }
 
@@ -56,7 +80,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
   traffic.stream = (static_cast<uint32_t>(::getpid()) << 8 ^
                     static_cast<uint32_t>(MonotonicNs())) |
                    1;
-  double duration_s = 0;
+  std::string duration;
   std::string to;
   std::string run_dir;
   bool resubmit = false;
@@ -89,9 +113,9 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
       ->capture_default_str();
   app.add_option("-n,--count", traffic.count, "Frames; 0: no limit")
       ->capture_default_str();
-  app.add_option("-t,--duration", duration_s,
-                 "Seconds; 0: no limit (default: 5, or none with --count)")
-      ->check(CLI::Range(0.0, 1e7));
+  app.add_option("-t,--duration", duration,
+                 "Seconds, or 500ms, 5s, 2m; 0: no limit (default: 5, or none "
+                 "with --count)");
   app.add_option("-s,--frame-bytes", traffic.frame_bytes,
                  "Size of a frame without FCS")
       ->check(CLI::Range(uint32_t{kMinFrameBytes}, uint32_t{65535}))
@@ -142,8 +166,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
     return std::nullopt;
   }
 
-  if (app.count("--duration") == 0 && traffic.count == 0) duration_s = 5;
-  traffic.duration_ms = static_cast<uint64_t>(duration_s * 1000);
+  if (duration.empty() && traffic.count == 0) duration = "5s";
   if (app.count("--window") == 0 && traffic.rate == 0 &&
       traffic.mode == Mode::kEcho) {
     traffic.window = 128;
@@ -156,6 +179,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
         traffic.mode == Mode::kEcho ? "02:00:00:00:00:01" : "ff:ff:ff:ff:ff:ff";
   }
   std::string problem = ParseMac(to, traffic.destination);
+  if (problem.empty()) problem = ParseDuration(duration, traffic.duration_ms);
   if (problem.empty()) problem = CheckTogether(options);
   if (!problem.empty()) {
     std::cerr << "nic_traffic: " << problem << "\n";

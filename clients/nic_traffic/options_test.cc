@@ -54,14 +54,32 @@ TEST(Options, RunDirNamesTheSocket) {
   EXPECT_EQ(options->open.socket, "/somewhere/session.sock");
 }
 
+TEST(Options, DurationsHaveUnits) {
+  EXPECT_EQ(Parse({"--duration", "2"})->traffic.duration_ms, 2000u);
+  EXPECT_EQ(Parse({"--duration", "5s"})->traffic.duration_ms, 5000u);
+  EXPECT_EQ(Parse({"--duration", "0.5s"})->traffic.duration_ms, 500u);
+  EXPECT_EQ(Parse({"--duration", "250ms"})->traffic.duration_ms, 250u);
+  EXPECT_EQ(Parse({"--duration", "2m"})->traffic.duration_ms, 120'000u);
+  EXPECT_EQ(Parse({"--duration", "0"})->traffic.duration_ms, 0u);
+}
+
 TEST(Options, NonsenseIsUsage) {
   const std::vector<std::vector<const char*>> cases = {
-      {"--mode", "sideways"},  {"--rate", "-1"},
-      {"--rate", "many"},      {"--frame-bytes", "59"},
-      {"--batch", "0"},        {"--batch", "257"},
-      {"--to", "02:00"},       {"--to", "02:00:00:00:00:01:"},
-      {"--tx-buffers", "100"}, {"--frame-bytes", "4000"},
-      {"--nonsense"},          {"surplus"},
+      {"--mode", "sideways"},
+      {"--rate", "-1"},
+      {"--rate", "many"},
+      {"--frame-bytes", "59"},
+      {"--batch", "0"},
+      {"--batch", "257"},
+      {"--to", "02:00"},
+      {"--to", "02:00:00:00:00:01:"},
+      {"--tx-buffers", "100"},
+      {"--frame-bytes", "4000"},
+      {"--duration", "-1s"},
+      {"--duration", "nan"},
+      {"--duration", "1h"},
+      {"--nonsense"},
+      {"surplus"},
   };
   for (const auto& arguments : cases) {
     int exit_code = -1;
