@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+
 namespace bulkhead::pci {
 
 enum class Source : uint8_t {
@@ -17,6 +19,10 @@ enum class Source : uint8_t {
 
 // "simulated", "sysfs" or "recorded".
 const char* SourceName(Source source);
+
+// "0000:01:00.0": at least four digits of domain, then bus, device, function,
+// all hexadecimal.
+bool IsPciAddress(absl::string_view text);
 
 struct PciDeviceInfo {
   std::string address;  // "0000:01:00.0"
