@@ -101,8 +101,8 @@ class RingConsumer {
     }
   }
 
-  // Starts an epoch: the peer's tail counts from 0 again.
-  void Reset() { head_ = tail_ = 0; }
+  // Starts an epoch: the peer's tail counts from `start` again.
+  void Reset(uint32_t start = 0) { head_ = tail_ = start; }
 
   // What the peer claims, for messages.
   uint32_t head() const { return head_; }

@@ -57,10 +57,11 @@ class RingProducer {
   }
 
   // Starts an epoch with an empty ring. The store of the area's epoch, which
-  // must follow, publishes it.
-  void Reset() {
-    tail_ = published_ = 0;
-    shared_tail_->store(0, std::memory_order_relaxed);
+  // must follow, publishes it. (A session always starts at 0; only tests start
+  // elsewhere, to see indices wrap.)
+  void Reset(uint32_t start = 0) {
+    tail_ = published_ = start;
+    shared_tail_->store(start, std::memory_order_relaxed);
   }
 
  private:
