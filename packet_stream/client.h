@@ -110,8 +110,8 @@ class Session {
   virtual void Release(std::span<const RxPiece> pieces) = 0;
 
   // Publishes what was queued, and wakes the provider if it sleeps. Call once
-  // per batch. Collects acknowledgements when there was nothing to publish, and
-  // otherwise when many are due.
+  // per batch. Collects acknowledgements when there were no frames to publish,
+  // and otherwise when many are due.
   virtual void Flush() = 0;
 
   // Sleeps until there are frames, acknowledgements or news, or until

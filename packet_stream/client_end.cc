@@ -205,9 +205,11 @@ void ClientEnd::Flush() {
     tx_doorbell_.Ring();
     ++counters_.doorbells;
   }
-  // Not after every publish: each look takes a line from the provider that it
-  // is about to write again.
-  if (published == 0 || tx_in_flight_ >= tx_patience_) CollectTxAcks();
+  // Not after every frame: each look takes a line from the provider that it is
+  // about to write again.
+  if ((published & kWakeForFrames) == 0 || tx_in_flight_ >= tx_patience_) {
+    CollectTxAcks();
+  }
 }
 
 void ClientEnd::CollectTxAcks() {

@@ -116,7 +116,7 @@ TEST_F(HostileClient, S7_AckTailGoesBack) {
   AckRx(buffer);
   EXPECT_FALSE(provider_->broken());
   client_->ack_tail.value = 0;
-  uint32_t buffers[8];
+  uint32_t buffers[9];
   EXPECT_EQ(provider_->TakeFreeRx(buffers), 0u);
   ExpectBroken("rx ack tail says 0");
 }
