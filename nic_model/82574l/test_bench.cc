@@ -115,6 +115,12 @@ uint64_t TestBench::Signals(uint32_t vector) {
   return got == sizeof(count) ? count : 0;
 }
 
+void TestBench::FillEvent(uint32_t vector) {
+  const uint64_t most = UINT64_MAX - 1;
+  [[maybe_unused]] const ssize_t written =
+      ::write(events_.at(vector).get(), &most, sizeof(most));
+}
+
 Frame TestFrame(size_t bytes, uint8_t number) {
   Frame frame(bytes);
   for (size_t i = 0; i < bytes; ++i) frame[i] = static_cast<uint8_t>(i);

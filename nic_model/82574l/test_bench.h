@@ -81,6 +81,8 @@ class TestBench {
   void ArmMsix();
   // How often a vector has signalled since the last call.
   uint64_t Signals(uint32_t vector);
+  // Makes the vector's counter full, as its other holder could.
+  void FillEvent(uint32_t vector);
 
   PortCounters counters = {};
   std::unique_ptr<EventLoop> loop;
