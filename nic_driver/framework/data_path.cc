@@ -39,8 +39,11 @@ void DataPath::Close(const StopReport& report) {
 bool DataPath::Poll() {
   if (session_ == nullptr || !session_->Ready()) return false;
   // Acknowledgements first, so that they and what they make room for leave in
-  // one batch.
-  const size_t moved = ReapTx() + SubmitTx() + HarvestRx() + RefillRx();
+  // one batch; new frames last, so that their answers find buffers.
+  size_t moved = ReapTx();
+  moved += HarvestRx();
+  moved += RefillRx();
+  moved += SubmitTx();
   if (moved == 0) return false;
   session_->Flush();
   return true;
@@ -166,17 +169,21 @@ size_t DataPath::HarvestRx() {
   return count;
 }
 
+// All that fits, not one batch: in steady state that is what was harvested just
+// now, and at the start the whole ring, before the first frame goes out.
 size_t DataPath::RefillRx() {
-  const size_t room = std::min(driver_.RxRoom(), numbers_.size());
-  if (room == 0) return 0;
-  const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
-  if (count == 0) return 0;
-  for (size_t i = 0; i < count; ++i) {
-    buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
-                   numbers_[i]};
+  size_t total = 0;
+  while (const size_t room = std::min(driver_.RxRoom(), numbers_.size())) {
+    const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
+    if (count == 0) break;
+    for (size_t i = 0; i < count; ++i) {
+      buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
+                     numbers_[i]};
+    }
+    driver_.RxRefill(std::span(buffers_).first(count));
+    total += count;
   }
-  driver_.RxRefill(std::span(buffers_).first(count));
-  return count;
+  return total;
 }
 
 }  // namespace bulkhead::nic_driver

@@ -111,7 +111,8 @@ Task<absl::Status> Runtime::BringUp() {
           ? kDefaultBufferBytes
           : granted_sessions_.front().provider.geometry.buffer_bytes;
   CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
-  for (SessionGrant& session : granted_sessions_) BindSession(std::move(session));
+  for (SessionGrant& session : granted_sessions_)
+    BindSession(std::move(session));
   granted_sessions_.clear();
   platform_->SayAttached(facts_);
   platform_->SayLink(link_);
@@ -152,12 +153,13 @@ void Runtime::RunNextControl() {
     return;
   }
   if (requests_.empty()) return;
-  ControlRequest request = std::move(requests_.front());
+  request_ = std::move(requests_.front());
   requests_.pop_front();
-  RunControl(Control(std::move(request)));
+  RunControl(Control());
 }
 
-Task<absl::Status> Runtime::Control(ControlRequest request) {
+Task<absl::Status> Runtime::Control() {
+  ControlRequest& request = request_;
   switch (request.message.message_case()) {
     case platform::ToDriver::kOpenSession: {
       const platform::SessionGrant& message =
@@ -169,7 +171,7 @@ Task<absl::Status> Runtime::Control(ControlRequest request) {
                                     grant.status().message());
         co_return absl::OkStatus();
       }
-      co_return co_await OpenSession(*std::move(grant));
+      co_return co_await OpenSession(*grant);
     }
     case platform::ToDriver::kCloseSession:
       co_return co_await CloseSession(
@@ -188,21 +190,7 @@ Task<absl::Status> Runtime::Control(ControlRequest request) {
   }
 }
 
-Task<absl::Status> Runtime::OpenSession(SessionGrant grant) {
-  const uint64_t id = grant.provider.session_id;
-  if (data_path_->session() != nullptr) {
-    platform_->SaySessionBroken(
-        id,
-        "the driver serves one session, and one is open; use nic_router "
-        "for more clients");
-    co_return absl::OkStatus();
-  }
-  absl::StatusOr<std::unique_ptr<packet_stream::ProviderEnd>> session =
-      packet_stream::ProviderEnd::Create(std::move(grant.provider));
-  if (!session.ok()) {
-    platform_->SaySessionBroken(id, session.status().message());
-    co_return absl::OkStatus();
-  }
+Task<absl::Status> Runtime::OpenSession(SessionGrant& grant) {
   // Also when the buffers' size stays: the device's FIFO may hold frames of the
   // time before, which are none of this client's business.
   if (data_path_->session() == nullptr) {

@@ -74,8 +74,8 @@ class Runtime {
 
   // Control sequences: at most one runs; the others wait their turn.
   void RunNextControl();
-  Task<absl::Status> Control(ControlRequest request);
-  Task<absl::Status> OpenSession(SessionGrant grant);
+  Task<absl::Status> Control();  // Of request_.
+  Task<absl::Status> OpenSession(SessionGrant& grant);
   Task<absl::Status> CloseSession(uint64_t session_id);
   Task<absl::Status> BreakSession();
   Task<absl::Status> StopTraffic();
@@ -121,6 +121,7 @@ class Runtime {
   bool traffic_ = false;  // Started, and no Stop under way.
 
   std::deque<ControlRequest> requests_;
+  ControlRequest request_;  // The one under way.
   std::function<void()> finish_;
   bool breaking_ = false;  // A session's end is queued or under way.
   std::optional<Task<absl::Status>> control_;

@@ -54,8 +54,7 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Spawn(
       new ChildProcess(pid, std::move(ends.first)));
   supervisor::FromChild message;
   std::vector<UniqueFd> fds;
-  RETURN_IF_ERROR(
-      child->channel_.WaitReceive(&message, &fds, kReadyTimeoutMs));
+  RETURN_IF_ERROR(child->channel_.WaitReceive(&message, &fds, kReadyTimeoutMs));
   if (!message.has_ready()) {
     return absl::InternalError(
         absl::StrCat(program, ": its first message is not Ready"));
@@ -107,9 +106,8 @@ absl::StatusOr<int> ChildProcess::WaitForExit(int timeout_ms) {
   if (!pidfd.valid()) return ErrnoStatus("open a pidfd");
   pollfd waiting = {pidfd.get(), POLLIN, 0};
   if (::poll(&waiting, 1, timeout_ms) <= 0) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("process ", pid_, " did not end within ", timeout_ms,
-                     " ms"));
+    return absl::DeadlineExceededError(absl::StrCat(
+        "process ", pid_, " did not end within ", timeout_ms, " ms"));
   }
   int status;
   ::waitpid(std::exchange(pid_, 0), &status, 0);

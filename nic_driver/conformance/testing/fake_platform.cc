@@ -316,8 +316,8 @@ FakePlatform::OpenSession(const packet_stream::SessionGeometry& geometry,
   if (driver_ && channel_.valid()) {
     platform::ToDriver message;
     std::vector<int> fds;
-    RETURN_IF_ERROR(AddSession(
-        message.mutable_open_session()->mutable_session(), &fds));
+    RETURN_IF_ERROR(
+        AddSession(message.mutable_open_session()->mutable_session(), &fds));
     RETURN_IF_ERROR(channel_.Send(message, fds));
   }
   return end;
@@ -356,9 +356,9 @@ absl::Status FakePlatform::ServeUntil(const std::function<bool()>& done,
       MonotonicNs() + static_cast<uint64_t>(timeout_ms) * 1'000'000;
   while (!done()) {
     if (MonotonicNs() > deadline_ns) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("serve the driver: what was awaited did not come within ",
-                       timeout_ms, " ms; it said: ", news_.failed));
+      return absl::DeadlineExceededError(absl::StrCat(
+          "serve the driver: what was awaited did not come within ", timeout_ms,
+          " ms; it said: ", news_.failed));
     }
     RETURN_IF_ERROR(ServeOnce(10));
   }
