@@ -34,10 +34,23 @@ std::string WhyMissing(const std::string& path) {
   return "";
 }
 
+// The drivers of this tree, and what each one's Probe accepts.
+const std::map<std::string, std::vector<PciId>>& DriverTable() {
+  static const auto* const kTable =
+      new std::map<std::string, std::vector<PciId>>{
+          {"e1000e", {{0x8086, 0x10d3}}},
+      };
+  return *kTable;
+}
+
 }  // namespace
 
 const std::vector<std::string>& KnownDrivers() {
-  static const auto* const kDrivers = new std::vector<std::string>{"e1000e"};
+  static const auto* const kDrivers = [] {
+    auto* const names = new std::vector<std::string>();
+    for (const auto& [name, drives] : DriverTable()) names->push_back(name);
+    return names;
+  }();
   return *kDrivers;
 }
 
@@ -59,8 +72,8 @@ DriverCatalog ListDrivers(const std::string& bin_dir) {
   auto program = [&](absl::string_view name) {
     return absl::StrCat(folder, "/", name, "/", name);
   };
-  for (const std::string& name : KnownDrivers()) {
-    catalog[name] = {program(name), WhyMissing(program(name))};
+  for (const auto& [name, drives] : DriverTable()) {
+    catalog[name] = {program(name), WhyMissing(program(name)), drives};
   }
   struct CloseFolder {
     void operator()(DIR* open) const { closedir(open); }
@@ -70,7 +83,9 @@ DriverCatalog ListDrivers(const std::string& bin_dir) {
   while (const dirent* entry = readdir(open.get())) {
     const std::string name = entry->d_name;
     if (!IsDriverName(name) || catalog.size() >= kMaxDrivers) continue;
-    if (WhyMissing(program(name)).empty()) catalog[name] = {program(name), ""};
+    if (catalog.count(name) == 0 && WhyMissing(program(name)).empty()) {
+      catalog[name] = {program(name), "", {}};
+    }
   }
   return catalog;
 }

@@ -2,6 +2,7 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_CATALOG_H_
 #define BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_CATALOG_H_
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -10,9 +11,18 @@
 
 namespace bulkhead::policy {
 
+struct PciId {
+  uint16_t vendor;
+  uint16_t device;
+
+  bool operator==(const PciId&) const = default;
+};
+
 struct DriverProgram {
   std::string path;     // BIN/nic_driver/NAME/NAME
   std::string missing;  // Why it cannot be run; empty: it can.
+  // The NICs that it can drive; empty: that is for its Probe to say.
+  std::vector<PciId> drives;
 };
 
 using DriverCatalog = std::map<std::string, DriverProgram>;

@@ -17,13 +17,13 @@ struct Action {
     kStopInstance,  // `name` is an instance: end it and its sessions.
     kRemoveNic,     // `name` is a simulated NIC: end its model.
     kAddNic,        // Start the model of wanted.simulated's `name`.
+    kSetClients,    // Who may open what; touches no process. `name` is empty.
     // Same NIC, other driver or other process limits: define its process
     // afresh. Its sessions live on through a new epoch (S6). A changed config
     // comes along.
     kRedefineInstance,
     kReconfigureInstance,  // Only the NIC's config differs: Configure, live.
     kStartInstance,
-    kSetClients,  // Who may open what; touches no process. `name` is empty.
   };
   Kind kind;
   std::string name;
