@@ -1,6 +1,8 @@
 #include "nic_driver/conformance/conformance_suite.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -124,6 +126,18 @@ std::vector<uint8_t> Conformance::TakeFromWire(int timeout_ms) {
       ::recv(platform_->wire(), frame.data(), frame.size(), MSG_DONTWAIT);
   frame.resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
   return frame;
+}
+
+bool Conformance::WireIsEmpty() const {
+  int waiting = 0;
+  return ::ioctl(platform_->wire(), SIOCOUTQ, &waiting) == 0 && waiting == 0;
+}
+
+void Conformance::WaitForReceiver() {
+  ASSERT_TRUE(testing::SendFrame(*session_, testing::MakeFrame(0, 60)));
+  session_->Flush();
+  ASSERT_TRUE(Pump([this] { return session_->tx_in_flight() == 0; }));
+  ASSERT_FALSE(TakeFromWire().empty());
 }
 
 void Conformance::ExpectCountersAddUp() {

@@ -54,6 +54,11 @@ class Conformance : public ::testing::Test {
   // The wire's end of a NIC that is not plugged into an echo.
   void SendOnWire(const std::vector<uint8_t>& frame);
   std::vector<uint8_t> TakeFromWire(int timeout_ms = 2000);
+  // The model has read all that was sent on the wire.
+  bool WireIsEmpty() const;
+  // Until the session is served and the receiver has its buffers, and all that
+  // the driver wrote to the NIC before has happened: a frame goes out.
+  void WaitForReceiver();
 
   // S8: everything that the model, the driver and the session counted agrees.
   void ExpectCountersAddUp();

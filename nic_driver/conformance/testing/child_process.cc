@@ -10,7 +10,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <utility>
 #include <vector>
@@ -115,10 +114,18 @@ absl::StatusOr<int> ChildProcess::WaitForExit(int timeout_ms) {
 }
 
 size_t ChildProcess::OpenDescriptors() const {
-  const std::filesystem::directory_iterator entries(
-      absl::StrCat("/proc/", pid_, "/fd"));
-  return static_cast<size_t>(
-      std::distance(begin(entries), std::filesystem::directory_iterator()));
+  return DescriptorTargets().size();
+}
+
+std::vector<std::string> ChildProcess::DescriptorTargets() const {
+  std::vector<std::string> targets;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", pid_, "/fd"), error)) {
+    const auto target = std::filesystem::read_symlink(entry.path(), error);
+    if (!error) targets.push_back(target.string());
+  }
+  return targets;
 }
 
 std::string ChildProcess::Maps() const {

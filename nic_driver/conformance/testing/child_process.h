@@ -9,6 +9,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +31,8 @@ class ChildProcess {
                      const std::string& payload, std::span<const int> fds);
   absl::Status Ping(uint64_t number);
   absl::Status AskToStop();
+  // As if the supervisor had died.
+  void CloseChannel() { channel_.Close(); }
 
   // Takes one message if one waits.
   absl::StatusOr<bool> Receive(supervisor::FromChild* message);
@@ -44,6 +48,7 @@ class ChildProcess {
 
   // What /proc says of it.
   size_t OpenDescriptors() const;
+  std::vector<std::string> DescriptorTargets() const;
   std::string Maps() const;
   size_t PrivateDirtyBytes() const;
 

@@ -173,11 +173,13 @@ absl::Status FakePlatform::SpawnDriver() {
   return absl::OkStatus();
 }
 
-absl::Status FakePlatform::AddSession(platform::SessionGrant* message,
+absl::Status FakePlatform::AddSession(const packet_stream::SessionAreas& areas,
+                                      uint64_t session_id,
+                                      platform::SessionGrant* message,
                                       std::vector<int>* fds) {
-  ASSIGN_OR_RETURN(sending_, areas_->MakeProviderGrant(session_id_, epoch_));
-  const packet_stream::SessionGeometry& geometry = areas_->geometry();
-  message->set_session_id(session_id_);
+  ASSIGN_OR_RETURN(sending_, areas.MakeProviderGrant(session_id, epoch_));
+  const packet_stream::SessionGeometry& geometry = areas.geometry();
+  message->set_session_id(session_id);
   message->set_epoch(epoch_);
   message->set_tx_buffers(geometry.tx_buffers);
   message->set_rx_buffers(geometry.rx_buffers);
@@ -221,7 +223,10 @@ absl::Status FakePlatform::SendGrant() {
     area->set_memory_fd(static_cast<uint32_t>(fds.size()));
     fds.push_back(dma_areas_[iova].memory.get());
   }
-  if (areas_) RETURN_IF_ERROR(AddSession(grant.add_session(), &fds));
+  if (areas_) {
+    RETURN_IF_ERROR(
+        AddSession(*areas_, session_id_, grant.add_session(), &fds));
+  }
   granted_ns_ = MonotonicNs();
   return driver_->Start("nic0", ++generation_, grant.SerializeAsString(), fds);
 }
@@ -261,6 +266,16 @@ absl::Status FakePlatform::KillDriver() {
   driver_.reset();
   channel_.Close();
   return absl::OkStatus();
+}
+
+absl::Status FakePlatform::ForgetDriver() {
+  driver_->Kill();
+  driver_.reset();
+  channel_.Close();
+  while (!dma_areas_.empty()) {
+    RETURN_IF_ERROR(FreeArea(dma_areas_.begin()->first));
+  }
+  return areas_ ? UnmapSession() : absl::OkStatus();
 }
 
 absl::StatusOr<int> FakePlatform::StopDriver() {
@@ -317,7 +332,8 @@ FakePlatform::OpenSession(const packet_stream::SessionGeometry& geometry,
     platform::ToDriver message;
     std::vector<int> fds;
     RETURN_IF_ERROR(
-        AddSession(message.mutable_open_session()->mutable_session(), &fds));
+        AddSession(*areas_, session_id_,
+                   message.mutable_open_session()->mutable_session(), &fds));
     RETURN_IF_ERROR(channel_.Send(message, fds));
   }
   return end;
@@ -335,6 +351,23 @@ absl::Status FakePlatform::CloseSession() {
 }
 
 absl::Status FakePlatform::DropSession() { return UnmapSession(); }
+
+absl::Status FakePlatform::OfferAnotherSession(uint64_t session_id) {
+  ASSIGN_OR_RETURN(const packet_stream::SessionAreas areas,
+                   packet_stream::CreateSessionAreas({}));
+  platform::ToDriver message;
+  std::vector<int> fds;
+  RETURN_IF_ERROR(AddSession(areas, session_id,
+                             message.mutable_open_session()->mutable_session(),
+                             &fds));
+  return channel_.Send(message, fds);
+}
+
+void FakePlatform::RingTxDoorbell(const packet_stream::ClientGrant& grant) {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written =
+      ::write(grant.tx_doorbell.get(), &one, sizeof(one));
+}
 
 absl::Status FakePlatform::Configure(const platform::NicConfig& config) {
   options_.config = config;

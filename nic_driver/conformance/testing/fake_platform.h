@@ -80,6 +80,9 @@ class FakePlatform {
   // SIGKILL, then what the platform does: bus master off, reset, old rings
   // unmapped, the session's epoch raised.
   absl::Status KillDriver();
+  // The driver was killed and nobody made the device safe: only its ring memory
+  // is taken away and the session forgotten.
+  absl::Status ForgetDriver();
   // Stop message; the exit status.
   absl::StatusOr<int> StopDriver();
 
@@ -93,6 +96,12 @@ class FakePlatform {
   absl::Status CloseSession();
   // Unmaps a session that the driver reported broken.
   absl::Status DropSession();
+  // Offers a session of its own areas under this number.
+  absl::Status OfferAnotherSession(uint64_t session_id);
+  // Rings as the client does.
+  static void RingTxDoorbell(const packet_stream::ClientGrant& grant);
+  // As if the platform service had died for good.
+  void ClosePlatformChannel() { channel_.Close(); }
   absl::Status Configure(const platform::NicConfig& config);
   absl::Status Ping();
 
@@ -130,7 +139,8 @@ class FakePlatform {
   absl::Status SetBusMaster(bool on);
   absl::StatusOr<uint64_t> AllocArea(uint64_t bytes);
   absl::Status FreeArea(uint64_t iova);
-  absl::Status AddSession(platform::SessionGrant* message,
+  absl::Status AddSession(const packet_stream::SessionAreas& areas,
+                          uint64_t session_id, platform::SessionGrant* message,
                           std::vector<int>* fds);
   absl::Status MapSession();
   absl::Status UnmapSession();

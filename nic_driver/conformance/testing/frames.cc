@@ -66,27 +66,30 @@ std::optional<uint32_t> CheckFrame(std::span<const uint8_t> frame) {
 bool SendFrame(packet_stream::Session& session, std::span<const uint8_t> frame,
                size_t piece_bytes, uint16_t flags, uint16_t checksum_start,
                uint16_t checksum_offset) {
-  if (piece_bytes == 0) piece_bytes = session.geometry().buffer_bytes;
-  const size_t count = (frame.size() + piece_bytes - 1) / piece_bytes;
-  std::vector<packet_stream::TxBuffer> buffers(count);
-  const size_t got = session.AllocTx(buffers);
-  if (got < count) {
-    session.ReturnTx(std::span(buffers).first(got));
-    return false;
+  std::vector<packet_stream::TxBuffer> buffers;
+  std::vector<Descriptor> pieces;
+  while (!frame.empty()) {
+    packet_stream::TxBuffer& buffer = buffers.emplace_back();
+    if (session.AllocTx({&buffer, 1}) == 0) {
+      buffers.pop_back();
+      session.ReturnTx(buffers);
+      return false;
+    }
+    const std::span<const uint8_t> part =
+        frame.first(std::min({frame.size(), size_t{buffer.capacity},
+                              piece_bytes == 0 ? frame.size() : piece_bytes}));
+    frame = frame.subspan(part.size());
+    std::copy(part.begin(), part.end(), buffer.data);
+    pieces.push_back({.offset = buffer.offset,
+                      .length = static_cast<uint16_t>(part.size()),
+                      .flags = static_cast<uint16_t>(frame.empty() ? 0 : kMore),
+                      .checksum_start = 0,
+                      .checksum_offset = 0,
+                      .reserved = 0});
   }
-  std::vector<Descriptor> pieces(count);
-  for (size_t i = 0; i < count; ++i) {
-    const std::span<const uint8_t> part = frame.subspan(
-        i * piece_bytes, std::min(piece_bytes, frame.size() - i * piece_bytes));
-    std::copy(part.begin(), part.end(), buffers[i].data);
-    pieces[i] = {.offset = buffers[i].offset,
-                 .length = static_cast<uint16_t>(part.size()),
-                 .flags = static_cast<uint16_t>((i == 0 ? flags : 0) |
-                                                (i + 1 < count ? kMore : 0)),
-                 .checksum_start = i == 0 ? checksum_start : uint16_t{0},
-                 .checksum_offset = i == 0 ? checksum_offset : uint16_t{0},
-                 .reserved = 0};
-  }
+  pieces.front().flags |= flags;
+  pieces.front().checksum_start = checksum_start;
+  pieces.front().checksum_offset = checksum_offset;
   session.SubmitTx(pieces);
   return true;
 }

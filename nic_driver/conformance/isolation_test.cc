@@ -1,0 +1,207 @@
+// What a driver must not be able to do, and what others must not be able to do
+// to it.
+#include <cstring>
+#include <sstream>
+
+#include "nic_driver/conformance/conformance_suite.h"
+
+namespace bulkhead::nic_driver {
+namespace {
+
+// The driver is data-blind: no frame memory is mapped in it, before, during and
+// after traffic.
+TEST_F(Conformance, S3_MapsNoFrameMemory) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 1000);
+  // Sizes and names of everything that is mapped from a memfd.
+  std::istringstream maps(platform_->driver().Maps());
+  std::string line;
+  size_t control_areas = 0;
+  while (std::getline(maps, line)) {
+    if (line.find("memfd:") == std::string::npos) continue;
+    EXPECT_EQ(line.find("data"), std::string::npos) << line;
+    uint64_t start = 0, end = 0;
+    ASSERT_EQ(std::sscanf(line.c_str(), "%lx-%lx", &start, &end), 2);
+    EXPECT_LT(end - start, kGeometry.TxDataBytes()) << line;
+    control_areas += line.find("control") != std::string::npos;
+  }
+  EXPECT_EQ(control_areas, 2u) << platform_->driver().Maps();
+}
+
+// It holds no descriptor of frame memory either.
+TEST_F(Conformance, S3_HoldsNoDescriptorOfFrameMemory) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 10);
+  for (const std::string& target : platform_->driver().DescriptorTargets()) {
+    EXPECT_EQ(target.find("data"), std::string::npos) << target;
+  }
+}
+
+// A client that corrupts its ring loses its session, with a reason; the driver
+// lives on and serves the next client.
+TEST_F(Conformance, S7_HostileClientBreaksOnlyItsSession) {
+  struct Attack {
+    const char* what;
+    void (*corrupt)(packet_stream::ControlHeader& header, uint8_t* ring);
+  };
+  const Attack attacks[] = {
+      {"tail far ahead",
+       [](packet_stream::ControlHeader& header, uint8_t*) {
+         header.submit_tail.value.fetch_add(1u << 20);
+       }},
+      {"tail backwards",
+       [](packet_stream::ControlHeader& header, uint8_t*) {
+         header.submit_tail.value.fetch_sub(1);
+       }},
+      {"acknowledgements of what it does not hold",
+       [](packet_stream::ControlHeader& header, uint8_t*) {
+         header.ack_tail.value.fetch_add(1);
+       }},
+      {"zeroes as descriptors",
+       [](packet_stream::ControlHeader& header, uint8_t*) {
+         header.submit_tail.value.fetch_add(1);
+       }},
+      {"an offset that wraps",
+       [](packet_stream::ControlHeader& header, uint8_t* ring) {
+         const packet_stream::Descriptor bad = {.offset = 0xffffff00,
+                                                .length = 0xffff};
+         const uint32_t tail = header.submit_tail.value.load();
+         std::memcpy(ring + (tail & 1023) * sizeof(bad), &bad, sizeof(bad));
+         header.submit_tail.value.store(tail + 1);
+       }},
+      {"a frame without end",
+       [](packet_stream::ControlHeader& header, uint8_t* ring) {
+         const uint32_t tail = header.submit_tail.value.load();
+         for (uint32_t i = 0; i < 64; ++i) {
+           const packet_stream::Descriptor piece = {
+               .offset = i * 2048, .length = 60, .flags = packet_stream::kMore};
+           std::memcpy(ring + ((tail + i) & 1023) * sizeof(piece), &piece,
+                       sizeof(piece));
+         }
+         header.submit_tail.value.store(tail + 64);
+       }},
+  };
+  ASSERT_NO_FATAL_FAILURE(Create());
+  ASSERT_OK(platform_->StartDriver());
+  expect_broken_ = true;
+  uint32_t next = 0;
+  for (const Attack& attack : attacks) {
+    SCOPED_TRACE(attack.what);
+    ASSERT_NO_FATAL_FAILURE(Open());
+    Echo(next, 10);
+    next += 10;
+    auto grant = platform_->areas().MakeClientGrant(platform_->session_id(), 1);
+    ASSERT_TRUE(grant.ok());
+    auto mapping =
+        Mapping::MapSealed(grant->client_control.get(),
+                           kGeometry.ClientControlBytes(), Access::kReadWrite);
+    ASSERT_TRUE(mapping.ok()) << mapping.status();
+    platform_->news().broken.clear();
+    attack.corrupt(
+        *mapping->As<packet_stream::ControlHeader>(),
+        mapping->data() + packet_stream::SessionGeometry::SubmitRingOffset());
+    platform_->RingTxDoorbell(*grant);
+    ASSERT_OK(platform_->ServeUntil(
+        [this] { return !platform_->news().broken.empty(); }));
+    EXPECT_EQ(platform_->news().broken[0].session_id(),
+              platform_->session_id());
+    EXPECT_FALSE(platform_->news().broken[0].reason().empty());
+    ASSERT_OK(platform_->DropSession());
+    session_.reset();
+  }
+  // The driver is the same process, and works.
+  ASSERT_NO_FATAL_FAILURE(Open());
+  Echo(next, 1000);
+  EXPECT_EQ(platform_->port().dma_faults, 0u);
+  ASSERT_OK(platform_->Ping());
+}
+
+// A client that floods the doorbell slows nobody but itself, and breaks
+// nothing.
+TEST_F(Conformance, S7_DoorbellFloodIsHarmless) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 10);
+  auto grant = platform_->areas().MakeClientGrant(platform_->session_id(), 1);
+  ASSERT_TRUE(grant.ok());
+  for (int i = 0; i < 20'000; ++i) platform_->RingTxDoorbell(*grant);
+  Echo(10, 100);
+  ASSERT_OK(platform_->Ping());
+}
+
+// A second session is refused while one is open; the first goes on.
+TEST_F(Conformance, RefusesASecondSession) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 10);
+  expect_broken_ = true;
+  ASSERT_OK(platform_->OfferAnotherSession(999));
+  ASSERT_OK(platform_->ServeUntil(
+      [this] { return !platform_->news().broken.empty(); }));
+  EXPECT_EQ(platform_->news().broken[0].session_id(), 999u);
+  Echo(10, 100);
+}
+
+// Devices that lie (attacks 30–35): the driver neither crashes nor shows a
+// client a byte that is not its own; it goes on or ends with a reason.
+TEST_F(Conformance, S7_SurvivesALyingDevice) {
+  for (const char* fault : {"complete_twice", "length_beyond_buffer",
+                            "interrupt_storm", "head_backwards"}) {
+    SCOPED_TRACE(fault);
+    testing::FakePlatformOptions options = Options();
+    options.faults = {fault};
+    ASSERT_NO_FATAL_FAILURE(Up(options, kGeometry));
+    for (uint32_t i = 0; i < 100; ++i) {
+      ASSERT_TRUE(testing::SendFrame(*session_, testing::MakeFrame(i, 60)));
+    }
+    session_->Flush();
+    EXPECT_TRUE(Pump([this] {
+      return session_->tx_in_flight() == 0 &&
+             platform_->counters().rx_packets +
+                     platform_->counters().rx_errors >=
+                 100;
+    }));
+    for (const testing::ReceivedFrame& frame : received_) {
+      EXPECT_TRUE(testing::CheckFrame(frame.bytes).has_value());
+    }
+    ASSERT_OK(platform_->Ping());
+    session_.reset();
+  }
+}
+
+// A device that reads as all ones, or whose reset never ends, is named.
+TEST_F(Conformance, NamesADeadDevice) {
+  struct Case {
+    const char* fault;
+    const char* reason;
+  };
+  for (const Case& c :
+       {Case{"all_ones", "gone"}, Case{"reset_never_ends", "reset the NIC"}}) {
+    SCOPED_TRACE(c.fault);
+    testing::FakePlatformOptions options = Options();
+    options.faults = {c.fault};
+    ASSERT_NO_FATAL_FAILURE(Create(options));
+    const absl::Status status = platform_->StartDriver();
+    ASSERT_FALSE(status.ok());
+    EXPECT_NE(std::string(status.message()).find(c.reason), std::string::npos)
+        << status;
+  }
+}
+
+// A device that completes nothing: the heartbeat shows waiting work and no
+// progress, so that the supervisor can call it a hang.
+TEST_F(Conformance, ShowsWorkThatDoesNotProgress) {
+  testing::FakePlatformOptions options = Options();
+  options.faults = {"never_complete"};
+  ASSERT_NO_FATAL_FAILURE(Up(options, kGeometry));
+  ASSERT_TRUE(testing::SendFrame(*session_, testing::MakeFrame(1, 60)));
+  session_->Flush();
+  ASSERT_OK(platform_->ServeUntil([this] {
+    return platform_->Ping().ok() && platform_->news().pong->work_waiting();
+  }));
+  const uint64_t done = platform_->news().pong->work_done();
+  ASSERT_OK(platform_->Ping());
+  EXPECT_TRUE(platform_->news().pong->work_waiting());
+  EXPECT_EQ(platform_->news().pong->work_done(), done);
+}
+
+}  // namespace
+}  // namespace bulkhead::nic_driver

@@ -1,0 +1,208 @@
+// A driver's deaths, restarts, ends and reconfigurations.
+#include <algorithm>
+
+#include "nic_driver/conformance/conformance_suite.h"
+
+namespace bulkhead::nic_driver {
+namespace {
+
+// A session lives through twenty kills under load: no reconnect, nothing
+// damaged, every frame accounted for (the ones in doubt as indeterminate).
+TEST_F(Conformance, S6_SessionSurvivesKills) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 100);
+  uint32_t next = 100;
+  for (int kill = 0; kill < 20; ++kill) {
+    // Frames that the dying driver holds.
+    for (int i = 0; i < 200; ++i) {
+      if (!testing::SendFrame(*session_, testing::MakeFrame(next, 60))) break;
+      ++next;
+    }
+    session_->Flush();
+    ASSERT_OK(platform_->KillDriver());
+    ASSERT_OK(platform_->StartDriver());
+    EXPECT_EQ(platform_->news().alloc_requests, 0u)
+        << "prepared DMA was not used";
+    // Until the session goes on, and what the dead one left is drained.
+    ASSERT_TRUE(Pump([&] {
+      return session_->counters().recoveries == kill + 1u &&
+             session_->tx_in_flight() == 0;
+    }));
+    received_.clear();
+    // Late echoes of doubtful frames may still come.
+    for (const testing::ReceivedFrame& frame : testing::TakeFrames(*session_)) {
+      EXPECT_TRUE(testing::CheckFrame(frame.bytes).has_value());
+    }
+  }
+  const packet_stream::SessionCounters& counters = session_->counters();
+  EXPECT_EQ(counters.recoveries, 20u);
+  EXPECT_EQ(counters.tx_submitted,
+            counters.tx_done + counters.tx_indeterminate +
+                counters.tx_dropped_invalid + counters.tx_dropped_no_link +
+                counters.tx_dropped_device);
+  EXPECT_EQ(counters.tx_dropped_invalid + counters.tx_dropped_device, 0u);
+  EXPECT_EQ(platform_->port().dma_faults, 0u);
+  EXPECT_TRUE(session_->health().ok()) << session_->health();
+}
+
+// A driver starts on a device that another left dirty: rings set, receiver on,
+// no reset between, as after a death of the whole platform service.
+TEST_F(Conformance, StartsOnADirtyDevice) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 100);
+  session_.reset();
+  ASSERT_OK(platform_->ForgetDriver());
+  ASSERT_OK(platform_->StartDriver());
+  ASSERT_NO_FATAL_FAILURE(Open());
+  Echo(100, 100);
+  EXPECT_EQ(platform_->port().dma_faults, 0u);
+}
+
+// Stop ends the process with status 0 and gives back all DMA memory; the next
+// driver starts. A hundred times, and nothing is left over in the model.
+TEST_F(Conformance, S10_AttachesAndDetachesWithoutALeak) {
+  ASSERT_NO_FATAL_FAILURE(Create());
+  size_t model_descriptors = 0;
+  for (int round = 0; round < 100; ++round) {
+    ASSERT_OK(platform_->StartDriver());
+    const auto exit = platform_->StopDriver();
+    ASSERT_TRUE(exit.ok()) << exit.status();
+    EXPECT_EQ(*exit, 0);
+    EXPECT_EQ(platform_->dma_areas(), 0u);
+    // The model notices the closed connection on its own time.
+    if (round == 0) {
+      ASSERT_OK(platform_->StartDriver());
+      model_descriptors = platform_->model().OpenDescriptors();
+      ASSERT_TRUE(platform_->StopDriver().ok());
+    }
+  }
+  ASSERT_OK(platform_->StartDriver());
+  EXPECT_LE(platform_->model().OpenDescriptors(), model_descriptors + 1);
+}
+
+// A thousand sessions, one after the other, leave nothing behind: descriptors,
+// memory, DMA areas.
+TEST_F(Conformance, S10_AThousandSessionsLeakNothing) {
+  ASSERT_NO_FATAL_FAILURE(Create());
+  ASSERT_OK(platform_->StartDriver());
+  constexpr packet_stream::SessionGeometry kSmall = {
+      .tx_buffers = 64, .rx_buffers = 64, .buffer_bytes = 2048};
+  size_t descriptors = 0, memory = 0;
+  for (uint32_t round = 0; round < 1000; ++round) {
+    ASSERT_NO_FATAL_FAILURE(Open(kSmall));
+    // Some are closed while frames are on their way.
+    if (round % 10 == 0) Echo(round, 1);
+    ASSERT_TRUE(testing::SendFrame(*session_, testing::MakeFrame(round, 60)));
+    session_->Flush();
+    ASSERT_OK(platform_->CloseSession());
+    session_.reset();
+    if (round == 10) {
+      descriptors = platform_->driver().OpenDescriptors();
+      memory = platform_->driver().PrivateDirtyBytes();
+    }
+  }
+  EXPECT_EQ(platform_->driver().OpenDescriptors(), descriptors);
+  EXPECT_LE(platform_->driver().PrivateDirtyBytes(), memory + 64 * 1024);
+  ASSERT_NO_FATAL_FAILURE(Open());
+  Echo(5000, 100);
+  EXPECT_EQ(platform_->port().dma_faults, 0u);
+  EXPECT_TRUE(platform_->news().broken.empty());
+}
+
+// After SessionClosed the device does not touch the session's memory: the
+// platform unmaps it, and the model would count an access as a fault.
+TEST_F(Conformance, S4_NoDmaAfterSessionClosed) {
+  testing::FakePlatformOptions options = Options();
+  options.wire = true;
+  ASSERT_NO_FATAL_FAILURE(Up(options, kGeometry));
+  ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
+  for (uint32_t round = 0; round < 20; ++round) {
+    for (uint32_t i = 0; i < 50; ++i) {
+      SendOnWire(testing::MakeFrameToNic(i, 1000));
+    }
+    ASSERT_OK(platform_->CloseSession());
+    for (uint32_t i = 0; i < 50; ++i) {
+      SendOnWire(testing::MakeFrameToNic(i, 1000));
+    }
+    ASSERT_NO_FATAL_FAILURE(Open());
+  }
+  EXPECT_EQ(platform_->port().dma_faults, 0u);
+}
+
+// A new client never sees a frame that arrived before its session was open.
+TEST_F(Conformance, NoStaleFrameReachesANewSession) {
+  testing::FakePlatformOptions options = Options();
+  options.wire = true;
+  ASSERT_NO_FATAL_FAILURE(Create(options));
+  ASSERT_OK(platform_->StartDriver());
+  for (uint32_t i = 0; i < 5; ++i) SendOnWire(testing::MakeFrameToNic(i, 60));
+  // The model took them from the wire.
+  ASSERT_OK(platform_->ServeUntil([this] { return WireIsEmpty(); }));
+  ASSERT_NO_FATAL_FAILURE(Open());
+  // Once its own frame has come through, older ones would have, too.
+  ASSERT_TRUE(testing::SendFrame(*session_, testing::MakeFrame(1, 60)));
+  session_->Flush();
+  ASSERT_TRUE(Pump([this] { return session_->tx_in_flight() == 0; }));
+  SendOnWire(testing::MakeFrameToNic(100, 60));
+  ASSERT_TRUE(Pump([this] { return !received_.empty(); }));
+  ASSERT_EQ(received_.size(), 1u);
+  EXPECT_EQ(testing::CheckFrame(received_[0].bytes), 100u);
+}
+
+// The heartbeat's answer counts work, and none waits when all is quiet.
+TEST_F(Conformance, AnswersPingsWithProgress) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  ASSERT_OK(platform_->Ping());
+  const uint64_t before = platform_->news().pong->work_done();
+  Echo(0, 100);
+  ASSERT_OK(platform_->Ping());
+  EXPECT_GE(platform_->news().pong->work_done(), before + 200);
+  EXPECT_FALSE(platform_->news().pong->work_waiting());
+}
+
+// A driver for another NIC says so and ends; it does not touch the device.
+TEST_F(Conformance, RefusesAnotherNic) {
+  testing::FakePlatformOptions options = Options();
+  options.device = 0xffff;
+  ASSERT_NO_FATAL_FAILURE(Create(options));
+  const absl::Status status = platform_->StartDriver();
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(std::string(status.message()).find(":ffff"), std::string::npos)
+      << status;
+  const auto exit = platform_->driver().WaitForExit(2000);
+  ASSERT_TRUE(exit.ok()) << exit.status();
+  EXPECT_EQ(*exit, 1);
+  EXPECT_EQ(platform_->port().resets, 0u);
+}
+
+// The death of the supervisor ends the driver.
+TEST_F(Conformance, S5_EndsWithTheSupervisor) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  platform_->driver().CloseChannel();
+  const auto exit = platform_->driver().WaitForExit(2000);
+  ASSERT_TRUE(exit.ok()) << exit.status();
+  EXPECT_EQ(*exit, 0);
+}
+
+// The death of the NIC ends the driver, with a reason.
+TEST_F(Conformance, EndsWhenTheNicIsGone) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 10);
+  platform_->model().Kill();
+  ASSERT_OK(platform_->ServeUntil(
+      [this] { return !platform_->news().failed.empty(); }));
+  EXPECT_NE(platform_->news().failed.find("NIC is gone"), std::string::npos)
+      << platform_->news().failed;
+}
+
+// The death of the platform service leaves the frames flowing.
+TEST_F(Conformance, S5_ServesOnWithoutThePlatform) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 100);
+  platform_->ClosePlatformChannel();
+  Echo(100, 1000);
+  ASSERT_OK(platform_->Ping());
+}
+
+}  // namespace
+}  // namespace bulkhead::nic_driver
