@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -34,6 +35,16 @@ std::pair<UniqueFd, UniqueFd> SocketPair() {
 class Serving {
  public:
   Serving() : loop_(*EventLoop::Create()), server_(*loop_, device) {
+    EXPECT_TRUE(loop_
+                    ->Watch(start_.get(), EPOLLIN,
+                            [this](uint32_t) {
+                              uint64_t count;
+                              EXPECT_EQ(::read(start_.get(), &count, 8), 8);
+                              work_();
+                              const uint64_t one = 1;
+                              EXPECT_EQ(::write(done_.get(), &one, 8), 8);
+                            })
+                    .ok());
     thread_ = std::thread([this] { loop_->Run(); });
   }
   ~Serving() { Stop(); }
@@ -46,21 +57,12 @@ class Serving {
     });
     return std::move(ours);
   }
-  // On the loop's thread, and waits for it.
+  // On the loop's thread, and waits for it. The eventfds order the accesses.
   void Run(std::function<void()> work) {
-    const UniqueFd done(::eventfd(0, EFD_CLOEXEC));
-    const UniqueFd start(::eventfd(1, EFD_CLOEXEC));
-    EventLoop::WatchId watch = 0;
-    auto added = loop_->Watch(start.get(), 1 /* EPOLLIN */, [&](uint32_t) {
-      loop_->Unwatch(watch);
-      work();
-      const uint64_t one = 1;
-      ASSERT_EQ(::write(done.get(), &one, 8), 8);
-    });
-    ASSERT_TRUE(added.ok());
-    watch = *added;
-    uint64_t count;
-    ASSERT_EQ(::read(done.get(), &count, 8), 8);
+    work_ = std::move(work);
+    uint64_t count = 1;
+    ASSERT_EQ(::write(start_.get(), &count, 8), 8);
+    ASSERT_EQ(::read(done_.get(), &count, 8), 8);
   }
   void Stop() {
     if (!thread_.joinable()) return;
@@ -74,6 +76,9 @@ class Serving {
  private:
   std::unique_ptr<EventLoop> loop_;
   Server server_;
+  const UniqueFd start_{::eventfd(0, EFD_CLOEXEC)};
+  const UniqueFd done_{::eventfd(0, EFD_CLOEXEC)};
+  std::function<void()> work_;
   std::thread thread_;
 };
 
