@@ -74,7 +74,7 @@ int SetLimit(__rlimit_resource resource, rlim_t value) {
   rlimit limit = {value, value};
   // Never above what the system allows.
   rlimit current;
-  if (::getrlimit(resource, &current) == 0 &&
+  if (value > 0 && ::getrlimit(resource, &current) == 0 &&
       current.rlim_max != RLIM_INFINITY && value > current.rlim_max) {
     limit.rlim_cur = limit.rlim_max = current.rlim_max;
   }
