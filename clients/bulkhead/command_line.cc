@@ -4,12 +4,14 @@
 #include <cctype>
 #include <csignal>
 #include <cstring>
+#include <iostream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "platform_service/policy/suggestion.h"
 
 namespace bulkhead::cli {
 namespace {
@@ -123,6 +125,41 @@ void Choose(const std::string& name, Parsed& parsed, CommandLine& line) {
   if (name == "version") line.command = VersionOptions{};
 }
 
+std::vector<std::string> CommandNames(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+// Returns the exit status: kOk when what is "wrong" is --help.
+int SayWhatIsWrong(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) {
+    app.exit(error);
+    return kOk;
+  }
+  if (!app.get_subcommands().empty()) {
+    const std::string command = app.get_subcommands().front()->get_name();
+    std::cerr << "bulkhead " << command << ": " << error.what()
+              << "; see `bulkhead " << command << " --help`\n";
+    return kUsage;
+  }
+  const std::vector<std::string> rest = app.remaining();
+  if (rest.empty()) {
+    std::cerr << app.help();
+  } else {
+    const bool option = absl::StartsWith(rest[0], "-");
+    std::cerr << "bulkhead: there is no " << (option ? "option " : "command ")
+              << rest[0] << "; "
+              << (option
+                      ? "see `bulkhead --help`"
+                      : policy::Suggest(rest[0], CommandNames(app), "commands"))
+              << "\n";
+  }
+  return kUsage;
+}
+
 }  // namespace
 
 int ParseSignal(const std::string& text) {
@@ -178,7 +215,7 @@ bool ParseCommandLine(int argc, const char* const* argv, CommandLine& line,
                                    "SEGV or a number"));
     }
   } catch (const CLI::ParseError& error) {
-    exit_code = app.exit(error) == 0 ? kOk : kUsage;
+    exit_code = SayWhatIsWrong(app, error);
     return false;
   }
   Choose(app.get_subcommands().front()->get_name(), parsed, line);

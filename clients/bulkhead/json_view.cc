@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/str_format.h"
+
 namespace bulkhead::cli {
 namespace {
 
@@ -20,6 +22,11 @@ Json ListOf(const Repeated& items) {
   return list;
 }
 
+// As lspci and plan print them.
+std::string Hex(uint32_t number, int digits) {
+  return absl::StrFormat("%0*x", digits, number);
+}
+
 // {"rx_packets": 1, …}
 template <typename Repeated>
 Json CountersOf(const Repeated& counters) {
@@ -36,11 +43,11 @@ Json ToJson(const api::Device& device) {
   return {{"address", device.address()},
           {"source", device.source()},
           {"name", device.name()},
-          {"vendor", device.vendor()},
-          {"device", device.device()},
-          {"subsystem_vendor", device.subsystem_vendor()},
-          {"subsystem_device", device.subsystem_device()},
-          {"class_code", device.class_code()},
+          {"vendor", Hex(device.vendor(), 4)},
+          {"device", Hex(device.device(), 4)},
+          {"subsystem_vendor", Hex(device.subsystem_vendor(), 4)},
+          {"subsystem_device", Hex(device.subsystem_device(), 4)},
+          {"class_code", Hex(device.class_code(), 6)},
           {"revision", device.revision()},
           {"vendor_name", device.vendor_name()},
           {"device_name", device.device_name()},
