@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <set>
@@ -136,13 +137,10 @@ TEST_F(MainTest, S5_PlatformServiceComesBack) {
   ASSERT_TRUE(Until([&] { return PidOf("nic0") && PidOf("nic1"); }));
   const pid_t first = PidOf("nic0");
   const pid_t second = PidOf("nic1");
-  pid_t platform = 0;
-  for (const pid_t child : ChildrenOf(supervisor_)) {
-    if (absl::StrContains(ReadFile(absl::StrCat("/proc/", child, "/cmdline")),
-                          "test_platform")) {
-      platform = child;
-    }
-  }
+  const std::string key = "platform service: spawned: pid ";
+  ASSERT_TRUE(absl::StrContains(Output(), key));
+  const pid_t platform =
+      std::atoi(Output().c_str() + Output().find(key) + key.size());
   ASSERT_GT(platform, 0);
   ::kill(platform, SIGKILL);
   ASSERT_TRUE(
