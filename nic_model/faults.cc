@@ -23,6 +23,10 @@ constexpr struct {
     {"corrupt_payload_good_checksum", &Faults::corrupt_payload},
     {"garbage_replies", &Faults::garbage_replies},
     {"die_on_reset", &Faults::die_on_reset},
+    {"stray_dma", &Faults::stray_dma},
+    {"identity_change", &Faults::identity_change},
+    {"looping_capabilities", &Faults::looping_capabilities},
+    {"absurd_bar", &Faults::absurd_bar},
 };
 
 }  // namespace

@@ -21,6 +21,10 @@ struct Faults {
   bool corrupt_payload = false;   // Flipped bytes, checksums said to be good.
   bool garbage_replies = false;   // Malformed vfio-user.
   bool die_on_reset = false;      // The model exits.
+  bool stray_dma = false;         // Writes outside the map, with each frame.
+  bool identity_change = false;   // Another MAC after every other reset.
+  bool looping_capabilities = false;  // The list in config space has no end.
+  bool absurd_bar = false;            // BAR0 is said to have 2^62 bytes.
 };
 
 // Turns the fault called `name` on. InvalidArgument lists the names.

@@ -104,6 +104,8 @@ void ConfigSpace::SetBit(uint32_t offset, uint8_t bit, bool on) {
       static_cast<uint8_t>(on ? values_[offset] | bit : values_[offset] & ~bit);
 }
 
+void ConfigSpace::LoopCapabilities() { values_[kMsix + 1] = kPowerManagement; }
+
 bool ConfigSpace::bus_master() const {
   return (values_[kCommand] & kBusMaster) != 0;
 }

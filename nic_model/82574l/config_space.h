@@ -25,6 +25,9 @@ class ConfigSpace {
   // Read-only bits keep their values.
   void Write(uint32_t offset, std::span<const uint8_t> data);
 
+  // Test fault 36: the last capability points to the first.
+  void LoopCapabilities();
+
   bool bus_master() const;
   bool msi_enabled() const;
   bool msix_enabled() const;

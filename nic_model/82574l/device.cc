@@ -24,6 +24,13 @@ constexpr milliseconds kNegotiation(10);
 constexpr milliseconds kFlapPeriod(100);
 constexpr uint32_t kPacketBufferKb = 40;
 
+// 10.2: registers are accessed as whole words. (The server checked the access
+// against the BAR; what the BAR is said to have can be a test fault.)
+bool IsRegisterAccess(uint64_t offset, size_t bytes) {
+  return offset % 4 == 0 && bytes % 4 == 0 && bytes <= kBar0Bytes &&
+         offset <= kBar0Bytes - bytes;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
@@ -55,6 +62,7 @@ Intel82574::Intel82574(EventLoop& loop, PortCounters& counters,
   LoadReceiveAddress();
   interrupts_.set_mute(faults_.no_interrupt);
   interrupts_.set_storm(faults_.interrupt_storm);
+  if (faults_.looping_capabilities) config_.LoopCapabilities();
 }
 
 Intel82574::~Intel82574() {
@@ -141,6 +149,7 @@ void Intel82574::LoadReceiveAddress() {
   uint16_t high;
   std::memcpy(&regs_[kRal0], mac_.data(), 4);
   std::memcpy(&high, mac_.data() + 4, 2);
+  if (faults_.identity_change && counters_.resets % 2 == 1) high ^= 0x100;
   regs_[kRah0] = high | kRahValid;
 }
 
@@ -321,7 +330,7 @@ void Intel82574::WriteRegister(uint32_t offset, uint32_t value) {
 vfio_user::RegionInfo Intel82574::Region(uint32_t index) const {
   switch (index) {
     case 0:
-      return {kBar0Bytes, true, true};
+      return {faults_.absurd_bar ? uint64_t{1} << 62 : kBar0Bytes, true, true};
     case 3:
       return {kBar3Bytes, true, true};
     case vfio_user::kConfigRegion:
@@ -349,8 +358,7 @@ int Intel82574::ReadRegion(uint32_t region, uint64_t offset,
     if (faults_.all_ones) std::memset(data.data(), 0xff, data.size());
     return 0;
   }
-  // 10.2: registers are accessed as whole words.
-  if (at % 4 != 0 || data.size() % 4 != 0) return EINVAL;
+  if (!IsRegisterAccess(offset, data.size())) return EINVAL;
   if (region == 3) {
     interrupts_.ReadTable(at, data);
     return 0;
@@ -374,7 +382,7 @@ int Intel82574::WriteRegion(uint32_t region, uint64_t offset,
     interrupts_.ConfigChanged();
     return 0;
   }
-  if (at % 4 != 0 || data.size() % 4 != 0) return EINVAL;
+  if (!IsRegisterAccess(offset, data.size())) return EINVAL;
   if (region == 3) {
     interrupts_.WriteTable(at, data);
     return 0;

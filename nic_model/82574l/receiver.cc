@@ -131,6 +131,9 @@ bool Receiver::WriteFrame(std::span<const uint8_t> frame,
   const uint32_t count = RingCount();
   const uint32_t buffer_bytes = BufferBytes();
   bool written = true;
+  if (faults_.stray_dma) {
+    static_cast<void>(dma_.Write(base ^ (uint64_t{1} << 46), data));
+  }
   for (uint32_t i = 0; i < descriptors; ++i) {
     const uint32_t index = regs_[kRdh];
     const uint64_t descriptor = base + index * kDescriptorBytes;
@@ -157,7 +160,14 @@ bool Receiver::WriteBack(uint64_t descriptor, uint32_t length, bool last,
       kRxDd | (last ? kRxEop : 0) | (checksum_status & 0xff);
   const uint32_t errors = checksum_status >> 24;
   const uint16_t packet_checksum = last ? PacketChecksum(frame) : 0;
-  if (!regs_.Has(kRfctl, kRfctlExsten)) {
+  const bool extended = regs_.Has(kRfctl, kRfctlExsten);
+  if (faults_.complete_twice && regs_[kRdh] != 0) {
+    static_cast<void>(
+        dma_.WriteQuad(descriptor + 8 - kDescriptorBytes,
+                       extended ? status | uint64_t{length & 0xffff} << 32
+                                : length | uint64_t{status} << 32));
+  }
+  if (!extended) {
     return dma_.WriteQuad(descriptor + 8,
                           length | uint64_t{packet_checksum} << 16 |
                               uint64_t{status} << 32 | uint64_t{errors} << 40);

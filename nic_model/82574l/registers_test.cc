@@ -244,6 +244,57 @@ TEST(Faults, ResetNeverEnds) {
   EXPECT_TRUE(bench.Read(kCtrl) & kCtrlRst);
 }
 
+TEST(Faults, S3_StrayDmaReachesNothing) {
+  Faults faults;
+  faults.stray_dma = true;
+  TestBench bench(faults);
+  bench.BringUp();
+  bench.PostRx(4);
+  bench.nic->Receive(TestFrame(64));
+  EXPECT_EQ(bench.counters.dma_faults, 1u);
+  EXPECT_EQ(bench.counters.rx_frames, 1u) << "the frame itself arrives";
+}
+
+TEST(Faults, AbsurdBarCannotBeReached) {
+  Faults faults;
+  faults.absurd_bar = true;
+  TestBench bench(faults);
+  EXPECT_EQ(bench.nic->Region(0).bytes, uint64_t{1} << 62);
+  uint8_t word[4];
+  EXPECT_EQ(bench.nic->ReadRegion(0, kBar0Bytes, word), EINVAL);
+  EXPECT_EQ(bench.nic->WriteRegion(0, uint64_t{1} << 40, word), EINVAL);
+}
+
+TEST(Faults, IdentityChanges) {
+  Faults faults;
+  faults.identity_change = true;
+  TestBench bench(faults);
+  const uint32_t before = bench.Read(kRah0);
+  bench.Write(kCtrl, kCtrlRst);
+  EXPECT_NE(bench.Read(kRah0), before);
+}
+
+TEST(Faults, CapabilitiesLoop) {
+  Faults faults;
+  faults.looping_capabilities = true;
+  TestBench bench(faults);
+  uint32_t at = bench.ReadConfig(0x34) & 0xff;
+  for (int i = 0; i < 100; ++i) at = bench.ReadConfig(at) >> 8 & 0xff;
+  EXPECT_NE(at, 0u);
+}
+
+TEST(Faults, CompletionsComeTwice) {
+  Faults faults;
+  faults.complete_twice = true;
+  TestBench bench(faults);
+  bench.BringUp();
+  bench.PostRx(4);
+  bench.nic->Receive(TestFrame(64));
+  bench.Quad(TestBench::kRxRing + 8) = 0;  // Taken by the driver.
+  bench.nic->Receive(TestFrame(64));
+  EXPECT_TRUE(bench.RxStatus(0) >> 32 & kRxDd);
+}
+
 TEST(Faults, DescriptorsThatLie) {
   Faults faults;
   faults.length_beyond_buffer = true;
