@@ -225,6 +225,8 @@ void ClientEnd::CollectTxAcks() {
   uint32_t* const free = tx_free_.End();
   uint32_t count = 0;
   uint32_t failed = 0;
+  // The provider must not acknowledge what it cannot have seen.
+  if (tx_.has_unpublished()) MarkUnpublished(kQueuedTx);
   for (; count < ready; ++count) {
     const Ack ack = ring.Read(count);
     const uint32_t buffer = AckBuffer(ack);
@@ -242,10 +244,17 @@ void ClientEnd::CollectTxAcks() {
       CountFailed(StatusOf(ack));
     }
   }
+  if (tx_.has_unpublished()) MarkUnpublished(kProviderTx);
   tx_free_.Grow(count);
   tx_acks_.Advance(count);
   counters_.tx_done += count - failed;
   tx_in_flight_ -= count;
+}
+
+void ClientEnd::MarkUnpublished(TxOwner owner) {
+  for (uint32_t i = 0; i < tx_.unpublished(); ++i) {
+    tx_owner_[tx_shape_.BufferOf(tx_.Unpublished(i).offset)] = owner;
+  }
 }
 
 void ClientEnd::CountFailed(AckStatus status) {

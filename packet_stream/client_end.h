@@ -92,8 +92,9 @@ class ClientEnd final : public Session {
   const SessionGeometry& geometry() const override { return geometry_; }
 
  private:
-  // A tx buffer's owner. kKept: the provider's, to be submitted to the next.
-  enum TxOwner : uint8_t { kFreeTx, kAppTx, kProviderTx, kKeptTx };
+  // A tx buffer's owner. kQueued: the provider's, once it is published; told
+  // apart only where it matters. kKept: to be submitted to the next provider.
+  enum TxOwner : uint8_t { kFreeTx, kAppTx, kQueuedTx, kProviderTx, kKeptTx };
   // An rx buffer's owner.
   enum RxOwner : uint8_t { kProviderRx, kAppRx };
   // What was submitted, for resubmission. Sequence numbers count pieces.
@@ -131,6 +132,7 @@ class ClientEnd final : public Session {
   bool Attached() { return !broken_ && (attached_ || NowAttached()); }
   bool NowAttached();
   void CollectTxAcks();
+  void MarkUnpublished(TxOwner owner);
   bool NewsBeforeSleep();
   void CountFailed(AckStatus status);
   void Break(std::string breach);

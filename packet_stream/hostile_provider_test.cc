@@ -227,6 +227,20 @@ TEST_F(HostileProvider, S7_AnAckOfABufferThatTheApplicationHolds) {
   ExpectBroken("acknowledged tx buffer");
 }
 
+// Believed, it would free a buffer whose descriptor is still queued (S2).
+TEST_F(HostileProvider, S2_AnAckOfAPieceThatIsNotYetPublished) {
+  TxBuffer buffers[8];
+  ASSERT_EQ(client_->AllocTx(buffers), 8u);
+  const Descriptor piece = {.offset = buffers[0].offset, .length = 60};
+  client_->SubmitTx({&piece, 1});
+  session_.tx_acks()[0] = buffers[0].offset / 256;
+  provider_->ack_tail.value = 1;
+  TxBuffer more;
+  EXPECT_EQ(client_->AllocTx({&more, 1}), 0u);
+  client_->ReturnTx({buffers + 1, 7});
+  ExpectBroken("acknowledged tx buffer");
+}
+
 TEST_F(HostileProvider, S7_AnAckTwice) {
   const uint32_t sent = Send();
   AckTx(sent);
