@@ -1,0 +1,34 @@
+// A NIC that can be granted, whatever bus it is on.
+#ifndef BULKHEAD_PLATFORM_SERVICE_DEVICES_NIC_H_
+#define BULKHEAD_PLATFORM_SERVICE_DEVICES_NIC_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "platform_service/devices/device_owner.h"
+
+namespace bulkhead::platform {
+
+class Nic {
+ public:
+  virtual ~Nic() = default;
+
+  // Null while the device is not there. A device that comes back is another
+  // object, with an empty container.
+  virtual DeviceOwner* device() = 0;
+  // Why there is no device, for people; empty when there is one.
+  virtual const std::string& down_reason() const = 0;
+
+  // A new connection for a driver: BARs and interrupts only (S3).
+  virtual absl::StatusOr<UniqueFd> ConnectDriver() = 0;
+
+  // The device misbehaved: takes it out of service. device() is null when this
+  // returns, and whoever uses the NIC was told.
+  virtual void Fail(const absl::Status& why) = 0;
+};
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_DEVICES_NIC_H_
