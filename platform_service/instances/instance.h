@@ -1,0 +1,221 @@
+// One driver instance: a NIC (S1), the process that drives it, and the session
+// that uses it.
+//
+//              device up              Attached
+//   waiting ─────────────▶ granting ───────────▶ attached
+//      ▲   Begin is sent       │                     │
+//      │                       ▼        Died         │
+//      └── no device ──── recovering ◀───────────────┘
+//                              │ park_after
+//                              ▼
+//                            parked ── Restart ──▶ waiting
+#ifndef BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
+#define BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+#include "platform_service/api/driver.pb.h"
+#include "platform_service/devices/nic.h"
+#include "platform_service/instances/counter_totals.h"
+#include "platform_service/instances/driver_channel.h"
+#include "platform_service/instances/progress_check.h"
+#include "platform_service/instances/ring_memory.h"
+#include "platform_service/parking/parking_lot.h"
+#include "platform_service/pci/device.h"
+#include "platform_service/policy/scenario.h"
+#include "platform_service/sessions/session.h"
+#include "platform_service/supervisor_link.h"
+
+namespace bulkhead::platform {
+
+struct InstanceSpec {
+  std::string name;     // "nic0"
+  std::string program;  // Of the driver.
+  policy::DriverRule rule;
+  pci::PciDeviceInfo device;
+};
+
+// What the running generation said of its NIC.
+struct NicFacts {
+  bool attached = false;
+  std::array<uint8_t, 6> mac = {};
+  uint32_t mtu = 0;
+  uint32_t offloads = 0;
+  bool link_up = false;
+  uint32_t speed_mbps = 0;
+};
+
+// Guarantees:
+//   - S4: no ring or session memory of a dead generation is given to anybody
+//     before the device's reset was verified, or the device was gone.
+//   - S6: the session outlives any number of generations and devices.
+//   - A hostile driver reaches nothing but this object's own state, and only
+//     through messages that are checked here; what it may not do ends in a
+//     Breach with the reason.
+// Threading: the loop's thread.
+class Instance {
+ public:
+  enum class Phase : uint8_t {
+    kWaiting,
+    kGranting,
+    kAttached,
+    kRecovering,
+    kParked,
+  };
+
+  // How long a driver may take to answer CloseSession.
+  static constexpr int kCloseSeconds = 1;
+
+  static absl::StatusOr<std::unique_ptr<Instance>> Create(EventLoop& loop,
+                                                          SupervisorLink& link,
+                                                          InstanceSpec spec,
+                                                          Nic& nic);
+  // From a parked "instance/NAME". What the supervisor says of the process
+  // follows by OnState.
+  static absl::StatusOr<std::unique_ptr<Instance>> Restore(EventLoop& loop,
+                                                           SupervisorLink& link,
+                                                           InstanceSpec spec,
+                                                           Nic& nic,
+                                                           ParkedEntry entry);
+  ~Instance();
+
+  // Defines the process; it begins when the device is there.
+  void Define();
+  // Ends sessions and process; `OnRemoved` follows, after which the object can
+  // be destroyed.
+  void Remove();
+  // Another driver or other process limits: the process is removed and defined
+  // afresh, the session stays (S6).
+  void Redefine(InstanceSpec spec);
+  // Only the NIC's configuration differs: no restart.
+  void Reconfigure(const policy::DriverRule& rule);
+
+  void OnDeviceUp(const pci::PciDeviceInfo& device);
+  void OnDeviceDown(const std::string& reason);
+  void OnState(const supervisor::ProcessState& state);
+  void OnDied(const supervisor::FromSupervisor::Died& died);
+  // True: the process was removed for good.
+  bool OnRemoved();
+  bool redefining() const { return redefining_; }
+
+  // Takes the session in; it is granted to the driver as soon as there is one.
+  // Requires: !busy().
+  absl::Status OpenSession(std::unique_ptr<Session> session);
+  // One direct client for each instance.
+  bool busy() const { return session_ != nullptr; }
+  const Session* session() const { return session_.get(); }
+  // A session that was parked; before OnState.
+  void AdoptSession(std::unique_ptr<Session> session);
+  // The client has vanished, or an operator wants it (`reason` goes to the
+  // client).
+  void CloseSession(const std::string& reason);
+
+  // One look at the session's progress; see progress_check.h.
+  void CheckProgress();
+
+  const InstanceSpec& spec() const { return spec_; }
+  Phase phase() const { return phase_; }
+  const NicFacts& facts() const { return facts_; }
+  const CounterTotals& counters() const { return counters_; }
+  // Why it does not run; empty when it does.
+  const std::string& reason() const { return reason_; }
+  void set_reason(const std::string& reason) { reason_ = reason; }
+
+ private:
+  Instance(EventLoop& loop, SupervisorLink& link, InstanceSpec spec, Nic& nic,
+           CounterTotals counters);
+
+  supervisor::ProcessSpec MakeProcessSpec() const;
+  void Record(absl::string_view kind, absl::string_view text);
+  void Breach(const std::string& reason);
+
+  // A device that came up: interrupts armed, session mapped.
+  absl::Status SetUpDevice(DeviceOwner& device);
+  absl::Status MakeIrqs(DeviceOwner& device);
+  // After a death: steps 2 and 3 of design §5. False: the device is gone.
+  bool MakeSafe();
+  void HandleDeath(uint32_t generation, const std::string& cause);
+  void RecoverSession();
+  void EnterParked(const std::string& reason);
+  void TryBegin();
+  absl::Status Begin(DeviceOwner& device);
+  void PrepareNext();
+
+  void HandleMessage(const FromDriver& message);
+  void HandleAllocDma(const FromDriver::AllocDma& request);
+  void HandleFreeDma(const FromDriver::FreeDma& request);
+  void HandleEnableDma(const FromDriver::EnableDma& request);
+  void HandleAttached(const FromDriver::Attached& attached);
+  void HandleLink(const FromDriver::Link& link);
+  void HandleSessionBroken(const FromDriver::SessionBroken& broken);
+  void HandleSessionClosed(uint64_t session_id);
+  void HandleFirstFrame(const FromDriver::FirstFrame& frame);
+  void Refuse(uint32_t request, const absl::Status& why);
+  // An error that is the device's fault takes the device out; true then.
+  bool FailDevice(const absl::Status& status);
+
+  void OfferSession();
+  void ShowStatus();
+  void EndGeneration();
+  // Frees the closing sessions of a generation that is dead.
+  void FreeClosing();
+  // Frees a session that no driver has.
+  void FreeSession(std::unique_ptr<Session> session);
+  void ParkLater();
+  void Park();
+
+  EventLoop& loop_;
+  SupervisorLink& link_;
+  InstanceSpec spec_;
+  Nic& nic_;
+
+  Phase phase_ = Phase::kWaiting;
+  std::string reason_;
+  uint32_t generation_ = 0;        // The running or the last one.
+  uint32_t dead_generation_ = 0;   // The last whose death was dealt with.
+  uint32_t begun_generation_ = 0;  // The one that channel_ is for.
+  supervisor::ProcessState::Phase process_phase_ =
+      supervisor::ProcessState::PHASE_UNSPECIFIED;
+  bool defined_ = false;
+  bool restoring_ = false;  // Until the supervisor's first word on it.
+  bool begun_ = false;      // Begin was sent and this generation has not died.
+  bool removing_ = false;   // Remove was sent.
+  bool redefining_ = false;
+  uint64_t begin_ns_ = 0;
+
+  NicFacts facts_;
+  CounterTotals counters_;
+  RingMemory rings_;
+  std::vector<UniqueFd> irqs_;
+  bool device_ready_ = false;  // SetUpDevice was done for the present device.
+  std::unique_ptr<DriverChannel> channel_;
+  UniqueFd next_connection_;  // Made ahead for the next generation.
+
+  std::unique_ptr<Session> session_;
+  bool session_offered_ = false;  // This generation has it.
+  // Sessions whose DMA the driver has still to stop.
+  struct Closing {
+    std::unique_ptr<Session> session;
+    EventLoop::TimerId deadline = 0;
+  };
+  std::vector<Closing> closing_;
+  ProgressCheck progress_;
+
+  EventLoop::TimerId prepare_timer_ = 0;
+  EventLoop::TimerId park_timer_ = 0;
+};
+
+// "waiting", "granting", …
+const char* PhaseName(Instance::Phase phase);
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_

@@ -1,0 +1,238 @@
+// The instance's session: taken in, offered to each generation, closed. And
+// what of the instance is parked.
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "platform_service/instances/instance.h"
+#include "platform_service/parking/state.pb.h"
+
+namespace bulkhead::platform {
+
+using packet_stream::SessionState;
+using packet_stream::SessionStatus;
+
+absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
+  if (device_ready_) RETURN_IF_ERROR(session->MapFor(*nic_.device()));
+  session->set_vanished([this] { CloseSession("the client closed it"); });
+  session_ = std::move(session);
+  session_offered_ = false;
+  progress_.Restart();
+  ShowStatus();
+  OfferSession();
+  session_->Park();
+  return absl::OkStatus();
+}
+
+// A driver that is closing a session gets the next one when that is done.
+void Instance::OfferSession() {
+  if (session_ == nullptr || session_offered_ || !closing_.empty() ||
+      phase_ != Phase::kAttached || !device_ready_) {
+    return;
+  }
+  FdList fds;
+  ToDriver message;
+  absl::Status status = session_->MapFor(*nic_.device());
+  if (FailDevice(status)) return;
+  status = session_->AppendGrant(
+      message.mutable_open_session()->mutable_session(), &fds);
+  if (!status.ok()) {
+    return CloseSession(absl::StrCat("internal error: ", status.message()));
+  }
+  channel_->Send(message, fds.fds());
+  session_offered_ = true;
+  ShowStatus();
+  session_->Park();
+}
+
+void Instance::ShowStatus() {
+  if (session_ == nullptr) return;
+  SessionStatus status;
+  status.state = SessionState::kRecovering;
+  if (phase_ == Phase::kParked) status.state = SessionState::kParked;
+  if (phase_ == Phase::kAttached && session_offered_) {
+    status.state = SessionState::kRunning;
+  }
+  status.generation = generation_;
+  status.link_up = facts_.link_up;
+  status.speed_mbps = facts_.speed_mbps;
+  status.mtu = facts_.mtu;
+  status.offloads = facts_.offloads;
+  status.mac = facts_.mac;
+  if (!facts_.attached) {
+    // What the last generation said of MAC and MTU holds until the next says
+    // otherwise.
+    const SessionStatus shown = session_->status();
+    status.mtu = shown.mtu;
+    status.mac = shown.mac;
+    status.offloads = shown.offloads;
+    status.generation = shown.generation;
+  }
+  session_->Show(status);
+}
+
+void Instance::CloseSession(const std::string& reason) {
+  if (session_ == nullptr) return;
+  std::unique_ptr<Session> session = std::move(session_);
+  session->Close(reason);
+  Record("session_closed",
+         absl::StrCat("session ", session->id(), " of ",
+                      session->identity().label, ": ", reason));
+  if (!std::exchange(session_offered_, false) || channel_ == nullptr) {
+    return FreeSession(std::move(session));
+  }
+  ToDriver message;
+  message.mutable_close_session()->set_session_id(session->id());
+  channel_->Send(message);
+  const uint64_t id = session->id();
+  const EventLoop::TimerId deadline =
+      loop_.After(std::chrono::seconds(kCloseSeconds), [this, id] {
+        Breach(absl::StrCat("did not close session ", id, " within ",
+                            kCloseSeconds, " s"));
+      });
+  closing_.push_back({std::move(session), deadline});
+}
+
+void Instance::HandleSessionClosed(uint64_t session_id) {
+  for (auto it = closing_.begin(); it != closing_.end(); ++it) {
+    if (it->session->id() != session_id) continue;
+    loop_.Cancel(it->deadline);
+    std::unique_ptr<Session> session = std::move(it->session);
+    closing_.erase(it);
+    FreeSession(std::move(session));
+    return OfferSession();
+  }
+  Breach(absl::StrCat("said SessionClosed of session ", session_id,
+                      ", which nobody asked it to close"));
+}
+
+void Instance::FreeClosing() {
+  std::vector<Closing> closing = std::exchange(closing_, {});
+  for (Closing& entry : closing) {
+    loop_.Cancel(entry.deadline);
+    FreeSession(std::move(entry.session));
+  }
+}
+
+void Instance::FreeSession(std::unique_ptr<Session> session) {
+  if (device_ready_) FailDevice(session->UnmapFrom(*nic_.device()));
+}
+
+void Instance::CheckProgress() {
+  if (session_ == nullptr || !session_offered_ || phase_ != Phase::kAttached) {
+    return progress_.Restart();
+  }
+  switch (progress_.Look(session_->ReadPositions(), facts_.link_up)) {
+    case ProgressCheck::Verdict::kFine:
+      return;
+    case ProgressCheck::Verdict::kNudge:
+      return session_->NudgeProvider();
+    case ProgressCheck::Verdict::kStuck:
+      progress_.Restart();
+      return Breach("no progress: frames wait and none is acknowledged");
+  }
+}
+
+void Instance::AdoptSession(std::unique_ptr<Session> session) {
+  session->set_vanished([this] { CloseSession("the client closed it"); });
+  session_offered_ = begun_ && session->granted();
+  session_ = std::move(session);
+  if (!device_ready_) return session_->ForgetMapping();
+  FailDevice(session_->AdoptMapping(*nic_.device()));
+}
+
+void Instance::Park() {
+  parking::InstanceState state;
+  FdList fds;
+  state.set_device_key(spec_.device.name.empty() ? spec_.device.address
+                                                 : spec_.device.name);
+  state.set_generation(begun_ ? begun_generation_ : generation_);
+  state.set_begun(begun_);
+  if (begun_) state.set_channel_fd(fds.Add(channel_->fd()));
+  state.set_counters_fd(fds.Add(counters_.page()));
+  for (const UniqueFd& irq : irqs_) state.add_irq_fd(fds.Add(irq));
+  const auto add = [&fds](const RingMemory::Area& area,
+                          parking::DmaState* dma) {
+    dma->set_iova(area.iova);
+    dma->set_bytes(area.bytes);
+    dma->set_memory_fd(fds.Add(area.memory));
+  };
+  for (const RingMemory::Area& area : rings_.current()) {
+    add(area, state.add_ring());
+  }
+  for (const RingMemory::Area& area : rings_.spare()) {
+    add(area, state.add_standby());
+  }
+  state.set_attached(facts_.attached);
+  state.set_mac(facts_.mac.data(), facts_.mac.size());
+  state.set_mtu(facts_.mtu);
+  state.set_offloads(facts_.offloads);
+  state.set_link_up(facts_.link_up);
+  state.set_speed_mbps(facts_.speed_mbps);
+  for (const uint64_t total : counters_.totals()) {
+    state.add_counter_total(total);
+  }
+  link_.Park(absl::StrCat("instance/", spec_.name), state.SerializeAsString(),
+             fds.fds());
+  if (session_ != nullptr) session_->Park();
+}
+
+absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
+    EventLoop& loop, SupervisorLink& link, InstanceSpec spec, Nic& nic,
+    ParkedEntry entry) {
+  parking::InstanceState state;
+  if (!state.ParseFromString(entry.state())) {
+    return absl::DataLossError("restore an instance: its state is garbled");
+  }
+  ASSIGN_OR_RETURN(CounterTotals counters,
+                   CounterTotals::Restore(entry.Take(state.counters_fd()),
+                                          {state.counter_total().begin(),
+                                           state.counter_total().end()}));
+  std::unique_ptr<Instance> instance(
+      new Instance(loop, link, std::move(spec), nic, std::move(counters)));
+  instance->defined_ = true;
+  instance->restoring_ = true;
+  instance->generation_ = state.generation();
+  instance->begun_ = state.begun();
+  if (state.begun()) {
+    Instance* raw = instance.get();
+    ASSIGN_OR_RETURN(
+        instance->channel_,
+        DriverChannel::Create(
+            loop, entry.Take(state.channel_fd()),
+            {[raw](const FromDriver& message) { raw->HandleMessage(message); },
+             [raw](const std::string& reason) { raw->Breach(reason); }}));
+    instance->begun_generation_ = state.generation();
+    instance->dead_generation_ = state.generation() - 1;
+    instance->phase_ = state.attached() ? Phase::kAttached : Phase::kGranting;
+  } else {
+    instance->dead_generation_ = state.generation();
+  }
+  for (const uint32_t irq : state.irq_fd()) {
+    instance->irqs_.push_back(entry.Take(irq));
+  }
+  NicFacts& facts = instance->facts_;
+  facts.attached = state.attached();
+  std::copy_n(state.mac().begin(),
+              std::min(state.mac().size(), facts.mac.size()),
+              facts.mac.begin());
+  facts.mtu = state.mtu();
+  facts.offloads = state.offloads();
+  facts.link_up = state.link_up();
+  facts.speed_mbps = state.speed_mbps();
+  if (nic.device() == nullptr) return instance;
+  const auto take = [&entry](const auto& parked) {
+    std::vector<RingMemory::Area> areas;
+    for (const parking::DmaState& dma : parked) {
+      areas.push_back({dma.iova(), dma.bytes(), entry.Take(dma.memory_fd())});
+    }
+    return areas;
+  };
+  RETURN_IF_ERROR(instance->rings_.Adopt(*nic.device(), take(state.ring()),
+                                         take(state.standby())));
+  instance->device_ready_ = true;
+  return instance;
+}
+
+}  // namespace bulkhead::platform

@@ -1,0 +1,34 @@
+// Finds the driver that is alive and does nothing for its session.
+#ifndef BULKHEAD_PLATFORM_SERVICE_INSTANCES_PROGRESS_CHECK_H_
+#define BULKHEAD_PLATFORM_SERVICE_INSTANCES_PROGRESS_CHECK_H_
+
+#include <cstdint>
+
+#include "platform_service/sessions/session.h"
+
+namespace bulkhead::platform {
+
+// Looks at a session's shared positions from outside, as the heartbeat's own
+// report of progress may be a lie. Pure: the caller brings the observations, a
+// fixed time apart.
+//
+// The client may be the hostile one: it can publish work and never ring the
+// doorbell. So the provider is woken (kNudge) before it is blamed, and a
+// provider that finds nonsense says SessionBroken.
+class ProgressCheck {
+ public:
+  enum class Verdict : uint8_t { kFine, kNudge, kStuck };
+  // Looks without an acknowledgement, the nudged ones, before the verdict.
+  static constexpr int kPatience = 4;
+
+  Verdict Look(const Session::Positions& positions, bool link_up);
+  void Restart() { stalled_ = 0; }
+
+ private:
+  uint32_t acknowledged_ = 0;
+  int stalled_ = 0;
+};
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_INSTANCES_PROGRESS_CHECK_H_

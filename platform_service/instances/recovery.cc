@@ -1,0 +1,37 @@
+#include "platform_service/instances/recovery.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+
+namespace bulkhead::platform {
+
+absl::Status MakeDeviceSafe(DeviceOwner& device, RingMemory& rings,
+                            const StepRecorder& record) {
+  RETURN_IF_ERROR(device.ClearBusMaster());
+  record("dma_off", "bus mastering cleared");
+  RETURN_IF_ERROR(device.ResetAndVerify());
+  RETURN_IF_ERROR(device.ReenableMsix());
+  record("reset", "device reset and verified");
+  const size_t old_areas = rings.current().size();
+  RETURN_IF_ERROR(rings.Renew(device));
+  if (old_areas != 0) {
+    record("rings", absl::StrCat(old_areas, " old ring areas unmapped, ",
+                                 rings.current().size(), " zeroed ones ready"));
+  }
+  return absl::OkStatus();
+}
+
+void DrainIrqs(const std::vector<UniqueFd>& irqs) {
+  for (const UniqueFd& irq : irqs) {
+    // The dead driver shared the open file and could have made it blocking.
+    ::fcntl(irq.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+    uint64_t count;
+    [[maybe_unused]] const ssize_t got =
+        ::read(irq.get(), &count, sizeof(count));
+  }
+}
+
+}  // namespace bulkhead::platform

@@ -1,0 +1,278 @@
+#include "platform_service/sessions/session.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "packet_stream/session.pb.h"
+#include "platform_service/parking/state.pb.h"
+
+namespace bulkhead::platform {
+
+using packet_stream::ControlHeader;
+using packet_stream::SessionState;
+using packet_stream::SessionStatus;
+
+namespace {
+
+// Of a parked session: the client's socket, SessionAreas::Fds, the nudge bell.
+constexpr size_t kParkedFds = packet_stream::SessionAreas::kFds + 2;
+
+// Positions in SessionAreas::Fds.
+constexpr size_t kClientControl = 0;
+constexpr size_t kProviderControl = 1;
+constexpr size_t kTxData = 2;
+constexpr size_t kRxData = 3;
+constexpr size_t kTxBell = 5;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Create(
+    EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
+    SeqpacketChannel channel, QuotaCharge charge,
+    std::function<void()> vanished) {
+  ASSIGN_OR_RETURN(packet_stream::SessionAreas areas,
+                   packet_stream::CreateSessionAreas(identity.geometry));
+  std::unique_ptr<Session> session(new Session(
+      loop, link, std::move(identity), std::move(channel), std::move(areas)));
+  session->charge_ = std::move(charge);
+  session->vanished_ = std::move(vanished);
+  ASSIGN_OR_RETURN(session->nudge_bell_, packet_stream::CreateBell());
+  RETURN_IF_ERROR(session->MapHeaders());
+  SessionStatus status;
+  status.epoch = session->epoch_;
+  session->areas_.status().Write(status);
+  RETURN_IF_ERROR(session->WatchClient());
+  return session;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Restore(EventLoop& loop,
+                                                          SupervisorLink& link,
+                                                          ParkedEntry entry) {
+  parking::SessionState state;
+  if (!state.ParseFromString(entry.state())) {
+    return absl::DataLossError("restore a session: its state is garbled");
+  }
+  SessionIdentity identity;
+  identity.id = state.id();
+  identity.label = state.label();
+  identity.instance = state.instance();
+  identity.geometry = {state.tx_buffers(), state.rx_buffers(),
+                       state.buffer_bytes()};
+  identity.client_pid = state.client_pid();
+  SeqpacketChannel channel(entry.Take(0));
+  std::vector<UniqueFd> fds;
+  for (size_t i = 1; i + 1 < kParkedFds; ++i) fds.push_back(entry.Take(i));
+  ASSIGN_OR_RETURN(
+      packet_stream::SessionAreas areas,
+      packet_stream::SessionAreas::Restore(identity.geometry, std::move(fds)));
+  std::unique_ptr<Session> session(new Session(
+      loop, link, std::move(identity), std::move(channel), std::move(areas)));
+  session->nudge_bell_ = entry.Take(kParkedFds - 1);
+  RETURN_IF_ERROR(session->MapHeaders());
+  session->epoch_ = state.epoch();
+  session->granted_ = state.granted();
+  session->mapped_ = state.mapped();
+  session->tx_iova_ = state.tx_iova();
+  session->rx_iova_ = state.rx_iova();
+  RETURN_IF_ERROR(session->WatchClient());
+  return session;
+}
+
+Session::~Session() {
+  StopWatching();
+  link_.Unpark(Key());
+}
+
+std::string Session::Key() const {
+  return absl::StrCat("session/", identity_.id);
+}
+
+absl::Status Session::WatchClient() {
+  ASSIGN_OR_RETURN(watch_,
+                   loop_.Watch(channel_.fd(), EPOLLIN, [this](uint32_t) {
+                     // A client with a session has nothing
+                     // more to say: end of file, or a
+                     // breach with the same consequence.
+                     StopWatching();
+                     // The handler destroys the session.
+                     const auto vanished = std::move(vanished_);
+                     if (vanished) vanished();
+                   }));
+  return absl::OkStatus();
+}
+
+void Session::StopWatching() {
+  if (watch_ == 0) return;
+  loop_.Unwatch(watch_);
+  watch_ = 0;
+}
+
+absl::Status Session::MapHeaders() {
+  UniqueFd copy = nudge_bell_.Duplicate();
+  if (!copy.valid()) return ErrnoStatus("duplicate a session's descriptor");
+  nudge_ = packet_stream::DoorbellRinger(std::move(copy));
+  const std::vector<int> fds = areas_.Fds();
+  ASSIGN_OR_RETURN(client_header_,
+                   Mapping::MapSealed(fds[kClientControl],
+                                      identity_.geometry.ClientControlBytes(),
+                                      Access::kReadOnly));
+  ASSIGN_OR_RETURN(provider_header_,
+                   Mapping::MapSealed(fds[kProviderControl],
+                                      identity_.geometry.ProviderControlBytes(),
+                                      Access::kReadOnly));
+  return absl::OkStatus();
+}
+
+absl::Status Session::SendGrant() {
+  ASSIGN_OR_RETURN(const packet_stream::ClientGrant client,
+                   areas_.MakeClientGrant(identity_.id, epoch_));
+  packet_stream::OpenReply reply;
+  auto* grant = reply.mutable_grant();
+  grant->set_session_id(identity_.id);
+  grant->mutable_geometry()->set_tx_buffers(identity_.geometry.tx_buffers);
+  grant->mutable_geometry()->set_rx_buffers(identity_.geometry.rx_buffers);
+  grant->mutable_geometry()->set_buffer_bytes(identity_.geometry.buffer_bytes);
+  grant->set_epoch(epoch_);
+  return channel_.Send(reply, packet_stream::FdsOf(client));
+}
+
+absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
+  ASSIGN_OR_RETURN(packet_stream::ProviderGrant provider,
+                   areas_.MakeProviderGrant(identity_.id, epoch_));
+  ASSIGN_OR_RETURN(UniqueFd waiter,
+                   packet_stream::CreateBellWaiter(
+                       {areas_.Fds()[kTxBell], nudge_bell_.get()}));
+  grant->set_session_id(identity_.id);
+  grant->set_epoch(epoch_);
+  grant->set_tx_buffers(identity_.geometry.tx_buffers);
+  grant->set_rx_buffers(identity_.geometry.rx_buffers);
+  grant->set_buffer_bytes(identity_.geometry.buffer_bytes);
+  grant->set_tx_iova(tx_iova_);
+  grant->set_rx_iova(rx_iova_);
+  grant->set_client_control_fd(fds->Own(std::move(provider.client_control)));
+  grant->set_provider_control_fd(
+      fds->Own(std::move(provider.provider_control)));
+  grant->set_tx_doorbell_fd(fds->Own(std::move(waiter)));
+  grant->set_rx_doorbell_fd(fds->Own(std::move(provider.rx_doorbell)));
+  granted_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Session::MapFor(DeviceOwner& device) {
+  if (mapped_) return absl::OkStatus();
+  const auto& geometry = identity_.geometry;
+  ASSIGN_OR_RETURN(const UniqueFd tx_data, ReopenReadOnly(areas_.tx_data_fd()));
+  ASSIGN_OR_RETURN(tx_iova_, device.Map(tx_data.get(), geometry.TxDataBytes(),
+                                        DeviceAccess::kRead));
+  const absl::StatusOr<uint64_t> rx_iova = device.Map(
+      areas_.rx_data_fd(), geometry.RxDataBytes(), DeviceAccess::kWrite);
+  if (!rx_iova.ok()) {
+    device.Unmap(tx_iova_, geometry.TxDataBytes(), UniqueFd()).IgnoreError();
+    return rx_iova.status();
+  }
+  rx_iova_ = *rx_iova;
+  mapped_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Session::UnmapFrom(DeviceOwner& device) {
+  if (!mapped_) return absl::OkStatus();
+  mapped_ = false;
+  const std::vector<int> fds = areas_.Fds();
+  const auto reference = [&fds](size_t index) {
+    return UniqueFd(::fcntl(fds[index], F_DUPFD_CLOEXEC, 0));
+  };
+  absl::Status status = device.Unmap(tx_iova_, identity_.geometry.TxDataBytes(),
+                                     reference(kTxData));
+  status.Update(device.Unmap(rx_iova_, identity_.geometry.RxDataBytes(),
+                             reference(kRxData)));
+  return status;
+}
+
+absl::Status Session::AdoptMapping(DeviceOwner& device) {
+  if (!mapped_) return absl::OkStatus();
+  RETURN_IF_ERROR(
+      device.AdoptMapping(tx_iova_, identity_.geometry.TxDataBytes()));
+  return device.AdoptMapping(rx_iova_, identity_.geometry.RxDataBytes());
+}
+
+void Session::Recover() {
+  if (granted_) ++epoch_;
+  granted_ = false;
+  SessionStatus status = areas_.status().Current();
+  status.epoch = epoch_;
+  status.state = SessionState::kRecovering;
+  areas_.status().Write(status);
+  areas_.WakeClient();
+}
+
+void Session::Show(SessionStatus status) {
+  status.epoch = epoch_;
+  if (status == areas_.status().Current()) return;
+  areas_.status().Write(status);
+  areas_.WakeClient();
+}
+
+void Session::Close(absl::string_view reason) {
+  SessionStatus status = areas_.status().Current();
+  status.state = SessionState::kClosed;
+  Show(status);
+  packet_stream::Closed closed;
+  closed.set_reason(std::string(reason));
+  // A client that does not read its socket learns it from the status page.
+  channel_.Send(closed).IgnoreError();
+  StopWatching();
+  channel_.Close();
+}
+
+bool Session::ClientIsGone() const {
+  if (!channel_.valid()) return true;
+  pollfd state = {channel_.fd(), POLLIN | POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) == 1;
+}
+
+Session::Positions Session::ReadPositions() const {
+  const auto* client = client_header_.As<const ControlHeader>();
+  const auto* provider = provider_header_.As<const ControlHeader>();
+  Positions positions;
+  // Acquire: pairs with each side's release of its epoch, after which its tails
+  // belong to that epoch.
+  positions.in_step = client->epoch.load(std::memory_order_acquire) == epoch_ &&
+                      provider->epoch.load(std::memory_order_acquire) == epoch_;
+  positions.tx_submitted =
+      client->submit_tail.value.load(std::memory_order_relaxed);
+  positions.tx_acknowledged =
+      provider->ack_tail.value.load(std::memory_order_relaxed);
+  return positions;
+}
+
+void Session::NudgeProvider() const { nudge_.Ring(); }
+
+void Session::Park() {
+  parking::SessionState state;
+  state.set_id(identity_.id);
+  state.set_label(identity_.label);
+  state.set_instance(identity_.instance);
+  state.set_tx_buffers(identity_.geometry.tx_buffers);
+  state.set_rx_buffers(identity_.geometry.rx_buffers);
+  state.set_buffer_bytes(identity_.geometry.buffer_bytes);
+  state.set_epoch(epoch_);
+  state.set_tx_iova(tx_iova_);
+  state.set_rx_iova(rx_iova_);
+  state.set_mapped(mapped_);
+  state.set_client_pid(identity_.client_pid);
+  state.set_granted(granted_);
+  FdList fds;
+  fds.Add(channel_.fd());
+  for (const int fd : areas_.Fds()) fds.Add(fd);
+  fds.Add(nudge_bell_);
+  link_.Park(Key(), state.SerializeAsString(), fds.fds());
+}
+
+}  // namespace bulkhead::platform

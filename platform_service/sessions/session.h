@@ -1,0 +1,148 @@
+// One client's session with one instance: the platform service's part of it.
+//
+// The session belongs to neither end. It outlives the provider (S6): a new
+// generation of the driver gets the same memory at a higher epoch.
+#ifndef BULKHEAD_PLATFORM_SERVICE_SESSIONS_SESSION_H_
+#define BULKHEAD_PLATFORM_SERVICE_SESSIONS_SESSION_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/event_loop.h"
+#include "base/seqpacket.h"
+#include "base/shared_memory.h"
+#include "base/unique_fd.h"
+#include "packet_stream/doorbell.h"
+#include "packet_stream/geometry.h"
+#include "packet_stream/session_areas.h"
+#include "packet_stream/status_page.h"
+#include "platform_service/api/driver.pb.h"
+#include "platform_service/devices/device_owner.h"
+#include "platform_service/parking/parking_lot.h"
+#include "platform_service/sessions/quota_ledger.h"
+#include "platform_service/supervisor_link.h"
+
+namespace bulkhead::platform {
+
+struct SessionIdentity {
+  uint64_t id = 0;
+  std::string label;
+  std::string instance;
+  packet_stream::SessionGeometry geometry;
+  int client_pid = 0;
+};
+
+// Guarantees:
+//   - The data areas are mapped for one NIC alone: tx for reading, rx for
+//     writing (S3).
+//   - Destroying it gives everything back: memory, quota, the parked entry
+//     (S10). Requires that its areas are unmapped by then, or the device gone.
+// Threading: the loop's thread.
+class Session {
+ public:
+  // `channel` is the client's socket; `vanished` is called once when the client
+  // closes it or speaks out of turn. The charge comes with the session.
+  static absl::StatusOr<std::unique_ptr<Session>> Create(
+      EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
+      SeqpacketChannel channel, QuotaCharge charge,
+      std::function<void()> vanished);
+  // From a parked "session/ID". The charge is made anew.
+  static absl::StatusOr<std::unique_ptr<Session>> Restore(EventLoop& loop,
+                                                          SupervisorLink& link,
+                                                          ParkedEntry entry);
+  ~Session();
+
+  // The first and only answer to the client's request.
+  absl::Status SendGrant();
+  // What a generation of the driver gets of this session. It has this epoch
+  // from now on.
+  absl::Status AppendGrant(SessionGrant* grant, FdList* fds);
+
+  absl::Status MapFor(DeviceOwner& device);
+  // When it returns ok, the NIC cannot reach the session any more.
+  absl::Status UnmapFrom(DeviceOwner& device);
+  // After a restart of the platform service: the device has the mapping still.
+  absl::Status AdoptMapping(DeviceOwner& device);
+  // The device is gone, its mappings with it.
+  void ForgetMapping() { mapped_ = false; }
+  bool mapped() const { return mapped_; }
+  // The provider of this epoch has the session.
+  bool granted() const { return granted_; }
+
+  // The provider was replaced: raises the epoch, says kRecovering, wakes the
+  // client. A session that no provider had yet keeps its epoch.
+  void Recover();
+  // The status page as it shall be; wakes the client when it differs.
+  void Show(packet_stream::SessionStatus status);
+  packet_stream::SessionStatus status() const {
+    return areas_.status().Current();
+  }
+  // Ends the session and tells the client why.
+  void Close(absl::string_view reason);
+
+  // Whether the client has gone without our having noticed it yet.
+  bool ClientIsGone() const;
+
+  // For the progress check. Hostile memory: to be compared, nothing else (S7).
+  struct Positions {
+    bool in_step = false;  // Both sides are at the session's epoch.
+    uint32_t tx_submitted = 0;
+    uint32_t tx_acknowledged = 0;
+  };
+  Positions ReadPositions() const;
+  // Wakes the provider, in case the client forgot to.
+  void NudgeProvider() const;
+
+  void Park();
+  void set_vanished(std::function<void()> vanished) {
+    vanished_ = std::move(vanished);
+  }
+  void set_charge(QuotaCharge charge) { charge_ = std::move(charge); }
+
+  const SessionIdentity& identity() const { return identity_; }
+  uint64_t id() const { return identity_.id; }
+  uint32_t epoch() const { return epoch_; }
+
+ private:
+  Session(EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
+          SeqpacketChannel channel, packet_stream::SessionAreas areas)
+      : loop_(loop),
+        link_(link),
+        identity_(std::move(identity)),
+        channel_(std::move(channel)),
+        areas_(std::move(areas)) {}
+
+  absl::Status MapHeaders();
+  absl::Status WatchClient();
+  void StopWatching();
+  std::string Key() const;
+
+  EventLoop& loop_;
+  SupervisorLink& link_;
+  SessionIdentity identity_;
+  SeqpacketChannel channel_;
+  QuotaCharge charge_;
+  std::function<void()> vanished_;
+  EventLoop::WatchId watch_ = 0;
+  packet_stream::SessionAreas areas_;
+  // Rung by us alone; wakes the provider as the client's bell does.
+  UniqueFd nudge_bell_;
+  packet_stream::DoorbellRinger nudge_;
+  // Our own view of the headers of the two control areas.
+  Mapping client_header_;
+  Mapping provider_header_;
+  uint32_t epoch_ = 1;
+  bool granted_ = false;  // Some provider had this epoch.
+  bool mapped_ = false;
+  uint64_t tx_iova_ = 0;
+  uint64_t rx_iova_ = 0;
+};
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_SESSIONS_SESSION_H_
