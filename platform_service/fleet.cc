@@ -1,0 +1,432 @@
+#include "platform_service/fleet.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "base/log.h"
+#include "platform_service/pci/enumerate.h"
+
+namespace bulkhead::platform {
+namespace {
+
+// Between two looks at a session's progress: with ProgressCheck::kPatience
+// looks, a driver that does nothing is found after about a second.
+constexpr auto kProgressInterval = std::chrono::milliseconds(250);
+
+// The part of a rule that is carried out by a new process. The rest is told to
+// the running one.
+bool SameProcess(const InstanceSpec& a, const InstanceSpec& b) {
+  policy::DriverRule rule = a.rule;
+  rule.config = b.rule.config;
+  rule.match = b.rule.match;
+  rule.instance = b.rule.instance;
+  rule.take = b.rule.take;
+  return a.program == b.program && rule == b.rule;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Fleet>> Fleet::Create(EventLoop& loop,
+                                                     SupervisorLink& link,
+                                                     Places places) {
+  ASSIGN_OR_RETURN(pci::SimulatedBus bus,
+                   pci::SimulatedBus::Create(places.run_dir + "/bus"));
+  return std::unique_ptr<Fleet>(
+      new Fleet(loop, link, std::move(places), std::move(bus)));
+}
+
+Fleet::~Fleet() {
+  loop_.Cancel(enumerate_timer_);
+  loop_.Cancel(progress_timer_);
+}
+
+std::string Fleet::ProgramOf(const std::string& driver) const {
+  return absl::StrCat(places_.bin_dir, "/nic_driver/", driver, "/", driver);
+}
+
+ModelPlace Fleet::PlaceOfModel() const {
+  return {places_.run_dir, places_.bin_dir + "/nic_model/nic_model"};
+}
+
+policy::Plan Fleet::MakePlan(
+    const policy::Scenario& scenario,
+    const std::vector<pci::PciDeviceInfo>& devices) const {
+  policy::Plan plan = policy::MakePlan(
+      scenario, devices, policy::ListDrivers(places_.bin_dir), &plan_);
+  for (policy::PlanEntry& entry : plan.entries) {
+    if (!entry.driven()) continue;
+    if (entry.device.source == pci::Source::kRecorded) {
+      entry.refused =
+          "a recorded device can be looked at, not driven; it is not here";
+    }
+    if (entry.device.source == pci::Source::kSysfs) {
+      entry.refused =
+          "no VFIO support yet: this version drives simulated NICs only; the "
+          "device stays with its kernel driver";
+    }
+  }
+  return plan;
+}
+
+absl::Status Fleet::Apply(policy::Plan plan) {
+  RETURN_IF_ERROR(wires_.Apply(plan.simulated));
+  plan_ = std::move(plan);
+  Settle();
+  // The new plan knows devices as they were expected, not as they are.
+  for (const auto& [name, port] : ports_) {
+    if (port->device() != nullptr) OnPortUp(name);
+  }
+  return absl::OkStatus();
+}
+
+void Fleet::RemoveAll(std::function<void(uint32_t stopped)> done) {
+  stopped_ = 0;
+  emptied_ = std::move(done);
+  plan_ = {};
+  Settle();
+  CheckEmpty();
+}
+
+void Fleet::CheckEmpty() {
+  if (!emptied_ || !instances_.empty() || !ports_.empty()) return;
+  // Switches go last, since they are nobody's device.
+  for (const std::string& name : wires_.ProcessNames()) leaving_.insert(name);
+  wires_.Apply({}).IgnoreError();
+  if (!leaving_.empty()) return;
+  loop_.Post([done = std::exchange(emptied_, nullptr), count = stopped_] {
+    done(count);
+  });
+}
+
+// --- Towards the wanted plan ----------------------------------------------
+
+void Fleet::Settle() {
+  if (ending_) return;
+  RemoveUnwanted();
+  StartPorts();
+  StartInstances();
+}
+
+void Fleet::RemoveUnwanted() {
+  for (const auto& [name, instance] : instances_) {
+    if (leaving_.count(name) != 0) continue;
+    const policy::PlanEntry* entry = plan_.Find(name);
+    if (entry != nullptr && policy::DeviceKey(entry->device) ==
+                                policy::DeviceKey(instance->spec().device)) {
+      continue;
+    }
+    leaving_.insert(name);
+    instance->Remove();
+  }
+  std::map<std::string, const policy::SimulatedNic*> wanted;
+  for (const policy::SimulatedNic& nic : plan_.simulated) {
+    wanted[nic.name] = &nic;
+  }
+  for (const auto& [name, port] : ports_) {
+    if (leaving_.count(name) != 0) continue;
+    const auto it = wanted.find(name);
+    if (it != wanted.end()) {
+      const int wire = wires_.EndOf(name);
+      if (!(*it->second == port->nic()) || wire != port->wire()) {
+        port->Redefine(*it->second, wire);
+      }
+      continue;
+    }
+    // Its instance goes first, so that the driver stops its device in order.
+    if (InstanceOn(name) != nullptr) continue;
+    leaving_.insert(name);
+    port->Remove();
+  }
+}
+
+void Fleet::StartPorts() {
+  for (const policy::SimulatedNic& nic : plan_.simulated) {
+    if (ports_.count(nic.name) != 0) continue;
+    absl::StatusOr<std::unique_ptr<SimPort>> port =
+        SimPort::Create(loop_, link_, nic, wires_.EndOf(nic.name),
+                        PlaceOfModel(), HandlersFor(nic.name));
+    if (!port.ok()) {
+      LogError(absl::StrCat("start ", nic.name, ": ", port.status().message()));
+      link_.Record(nic.name, 0, "refused", port.status().message());
+      continue;
+    }
+    SimPort* raw = port->get();
+    ports_[nic.name] = *std::move(port);
+    raw->Launch();
+  }
+}
+
+void Fleet::StartInstances() {
+  for (policy::PlanEntry& entry : plan_.entries) {
+    if (!entry.driven()) continue;
+    if (const auto it = instances_.find(entry.instance);
+        it != instances_.end()) {
+      if (leaving_.count(entry.instance) == 0) {
+        UpdateInstance(*it->second, entry);
+      }
+      continue;
+    }
+    SimPort* port = PortOf(entry);
+    // S1: the device's last instance must have gone.
+    if (port == nullptr || InstanceOn(port->nic().name) != nullptr) continue;
+    absl::StatusOr<std::unique_ptr<Instance>> instance =
+        Instance::Create(loop_, link_, SpecOf(entry), *port);
+    if (!instance.ok()) {
+      link_.Record(entry.instance, 0, "refused", instance.status().message());
+      continue;
+    }
+    Instance* raw = instance->get();
+    instances_[entry.instance] = *std::move(instance);
+    raw->Define();
+    if (port->device() != nullptr) {
+      fresh_ports_.insert(port->nic().name);
+      EnumerateSoon();
+    }
+  }
+}
+
+void Fleet::UpdateInstance(Instance& instance, const policy::PlanEntry& entry) {
+  InstanceSpec spec = SpecOf(entry);
+  if (!SameProcess(instance.spec(), spec)) {
+    instance.Redefine(std::move(spec));
+    return;
+  }
+  if (!(instance.spec().rule == spec.rule)) instance.Reconfigure(spec.rule);
+}
+
+InstanceSpec Fleet::SpecOf(const policy::PlanEntry& entry) const {
+  return {entry.instance, ProgramOf(entry.rule->driver), *entry.rule,
+          entry.device};
+}
+
+SimPort* Fleet::PortOf(const policy::PlanEntry& entry) const {
+  const auto it = ports_.find(entry.device.name);
+  return it == ports_.end() ? nullptr : it->second.get();
+}
+
+Instance* Fleet::InstanceOn(const std::string& port) const {
+  for (const auto& [name, instance] : instances_) {
+    if (instance->spec().device.name == port) return instance.get();
+  }
+  return nullptr;
+}
+
+Instance* Fleet::FindInstance(const std::string& name) const {
+  const auto it = instances_.find(name);
+  if (it == instances_.end() || leaving_.count(name) != 0) return nullptr;
+  return it->second.get();
+}
+
+// --- Devices --------------------------------------------------------------
+
+SimPort::Handlers Fleet::HandlersFor(const std::string& port) {
+  return {
+      [this, port] { OnPortUp(port); },
+      [this, port](const std::string& reason) { OnPortDown(port, reason); }};
+}
+
+// Ports that come up together are enumerated together.
+void Fleet::OnPortUp(const std::string& port) {
+  fresh_ports_.insert(port);
+  EnumerateSoon();
+}
+
+void Fleet::OnPortDown(const std::string& port, const std::string& reason) {
+  fresh_ports_.erase(port);
+  if (Instance* instance = InstanceOn(port)) instance->OnDeviceDown(reason);
+}
+
+void Fleet::EnumerateSoon() {
+  if (enumerate_timer_ != 0) return;
+  enumerate_timer_ = loop_.After(std::chrono::nanoseconds(0), [this] {
+    enumerate_timer_ = 0;
+    Enumerate();
+  });
+}
+
+// What libpci says of the simulated bus is what policy matches on, as on a real
+// one.
+void Fleet::Enumerate() {
+  std::map<std::string, policy::PlanEntry*> entries;
+  for (policy::PlanEntry& entry : plan_.entries) {
+    if (!entry.device.name.empty()) entries[entry.device.name] = &entry;
+  }
+  const std::set<std::string> fresh = std::exchange(fresh_ports_, {});
+  for (const std::string& name : fresh) {
+    const auto port = ports_.find(name);
+    const auto entry = entries.find(name);
+    if (port == ports_.end() || entry == entries.end()) continue;
+    std::string& address = addresses_[name];
+    if (address != entry->second->device.address) {
+      if (!address.empty()) bus_.Remove(address).IgnoreError();
+      address = entry->second->device.address;
+    }
+    const absl::Status added = bus_.Add(
+        address, name, port->second->config_space(), port->second->bar_bytes());
+    if (!added.ok()) port->second->Fail(added);
+  }
+  const auto devices = bus_.Enumerate();
+  if (!devices.ok()) {
+    LogError(absl::StrCat("enumerate the simulated bus: ",
+                          devices.status().message()));
+    return;
+  }
+  for (const pci::PciDeviceInfo& device : *devices) {
+    const auto entry = entries.find(device.name);
+    if (entry != entries.end() && fresh.count(device.name) != 0) {
+      MeetDevice(*entry->second, device);
+    }
+  }
+}
+
+void Fleet::MeetDevice(policy::PlanEntry& entry,
+                       const pci::PciDeviceInfo& device) {
+  entry.device = device;
+  SimPort* port = PortOf(entry);
+  Instance* instance = FindInstance(entry.instance);
+  if (port == nullptr || port->device() == nullptr || instance == nullptr) {
+    return;
+  }
+  if (!policy::Matches(entry.rule->match, device)) {
+    // Attack 38: a device that became another one. The plan stands; the device
+    // is not given to a driver that was not chosen for it.
+    instance->set_reason(absl::StrCat(
+        "the device at ", device.address,
+        " does not match the rule of this instance any more; see `bulkhead "
+        "devices`"));
+    link_.Record(instance->spec().name, 0, "refused", instance->reason());
+    return;
+  }
+  instance->OnDeviceUp(device);
+}
+
+// --- What the supervisor says ---------------------------------------------
+
+bool Fleet::Owns(const std::string& process) const {
+  return instances_.count(process) != 0 || ports_.count(process) != 0 ||
+         wires_.Owns(process);
+}
+
+void Fleet::OnState(const supervisor::ProcessState& state) {
+  if (const auto it = instances_.find(state.name()); it != instances_.end()) {
+    return it->second->OnState(state);
+  }
+  if (const auto it = ports_.find(state.name()); it != ports_.end()) {
+    it->second->OnState(state);
+  }
+}
+
+void Fleet::OnDied(const supervisor::FromSupervisor::Died& died) {
+  if (const auto it = instances_.find(died.name()); it != instances_.end()) {
+    return it->second->OnDied(died);
+  }
+  if (const auto it = ports_.find(died.name()); it != ports_.end()) {
+    return it->second->OnDied(died);
+  }
+  wires_.OnDied(died);
+}
+
+bool Fleet::IsRedefining(const std::string& name) const {
+  const auto instance = instances_.find(name);
+  if (instance != instances_.end()) return instance->second->redefining();
+  const auto port = ports_.find(name);
+  return port != ports_.end() && port->second->redefining();
+}
+
+void Fleet::OnRemoved(const std::string& name) {
+  if (leaving_.erase(name) != 0) {
+    ++stopped_;
+  } else if (!IsRedefining(name)) {
+    // Nobody here asked for it: the supervisor ends the whole system.
+    ending_ = true;
+  }
+  if (const auto it = instances_.find(name); it != instances_.end()) {
+    if (it->second->OnRemoved()) instances_.erase(it);
+  } else if (const auto port = ports_.find(name); port != ports_.end()) {
+    if (port->second->OnRemoved()) {
+      ports_.erase(port);
+      bus_.Remove(addresses_[name]).IgnoreError();
+      addresses_.erase(name);
+    }
+  }
+  Settle();
+  CheckEmpty();
+}
+
+void Fleet::OnRefused(const std::string& name, const std::string& reason) {
+  LogWarning(absl::StrCat("the supervisor refused: ", reason));
+  if (Instance* instance = FindInstance(name)) instance->set_reason(reason);
+  // A process that could not be defined cannot be waited for.
+  if (leaving_.count(name) != 0) OnRemoved(name);
+}
+
+// --- Restart of the platform service --------------------------------------
+
+void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
+  plan_ = std::move(plan);
+  const auto take = [entries](const std::string& key) {
+    std::optional<ParkedEntry> entry;
+    if (auto node = entries->extract(key); !node.empty()) {
+      entry = std::move(node.mapped());
+    }
+    return entry;
+  };
+  for (auto it = entries->lower_bound("wire/");
+       it != entries->end() && it->first.rfind("wire/", 0) == 0;) {
+    const absl::Status status =
+        wires_.Restore(it->first.substr(5), std::move(it->second));
+    if (!status.ok()) LogError(status.message());
+    it = entries->erase(it);
+  }
+  for (const policy::SimulatedNic& nic : plan_.simulated) {
+    std::optional<ParkedEntry> entry = take("port/" + nic.name);
+    if (!entry.has_value()) continue;
+    auto port = SimPort::Restore(loop_, link_, nic, wires_.EndOf(nic.name),
+                                 PlaceOfModel(), HandlersFor(nic.name),
+                                 *std::move(entry));
+    if (!port.ok()) {
+      LogError(absl::StrCat(nic.name, ": ", port.status().message()));
+      continue;
+    }
+    ports_[nic.name] = *std::move(port);
+  }
+  for (policy::PlanEntry& planned : plan_.entries) {
+    SimPort* port = PortOf(planned);
+    if (!planned.driven() || port == nullptr) continue;
+    std::optional<ParkedEntry> entry = take("instance/" + planned.instance);
+    if (!entry.has_value()) continue;
+    auto instance = Instance::Restore(loop_, link_, SpecOf(planned), *port,
+                                      *std::move(entry));
+    if (!instance.ok()) {
+      LogError(
+          absl::StrCat(planned.instance, ": ", instance.status().message()));
+      continue;
+    }
+    instances_[planned.instance] = *std::move(instance);
+    if (port->device() != nullptr) fresh_ports_.insert(port->nic().name);
+  }
+  if (!fresh_ports_.empty()) EnumerateSoon();
+}
+
+// --- Progress -------------------------------------------------------------
+
+void Fleet::WatchProgress() {
+  if (progress_timer_ != 0) return;
+  progress_timer_ = loop_.After(kProgressInterval, [this] {
+    progress_timer_ = 0;
+    CheckProgress();
+  });
+}
+
+void Fleet::CheckProgress() {
+  bool any = false;
+  for (const auto& [name, instance] : instances_) {
+    any |= instance->busy();
+    instance->CheckProgress();
+  }
+  if (any) WatchProgress();
+}
+
+}  // namespace bulkhead::platform

@@ -1,0 +1,266 @@
+// Start, take-over and the end. What operators ask is in platform_api.cc, what
+// clients ask in platform_sessions.cc.
+#include "platform_service/platform.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/errno_status.h"
+#include "base/log.h"
+#include "platform_service/api/prepare_scenario.h"
+#include "platform_service/parking/state.pb.h"
+
+namespace bulkhead::platform {
+namespace {
+
+constexpr char kOwnName[] = "platform_service";
+constexpr char kStateKey[] = "platform";
+
+// The answer to Down leaves before the end begins.
+constexpr auto kShutDownDelay = std::chrono::milliseconds(20);
+
+absl::Status MakeDirectory(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) {
+    return absl::OkStatus();
+  }
+  return ErrnoStatus(absl::StrCat("make the directory ", path));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Platform>> Platform::Create(
+    EventLoop& loop, PlatformOptions options, SeqpacketChannel channel) {
+  std::unique_ptr<Platform> platform(new Platform(loop, std::move(options)));
+  RETURN_IF_ERROR(platform->MakeRunDirectory());
+  ASSIGN_OR_RETURN(platform->mailbox_, Mailbox::Create(loop));
+  ASSIGN_OR_RETURN(platform->link_,
+                   SupervisorLink::Create(loop, std::move(channel),
+                                          platform->LinkHandlers()));
+  ASSIGN_OR_RETURN(
+      platform->fleet_,
+      Fleet::Create(loop, *platform->link_,
+                    {platform->options_.run_dir, platform->options_.bin_dir}));
+  return platform;
+}
+
+Platform::~Platform() = default;
+
+absl::Status Platform::MakeRunDirectory() {
+  RETURN_IF_ERROR(MakeDirectory(options_.run_dir));
+  return MakeDirectory(options_.run_dir + "/models");
+}
+
+SupervisorLink::Handlers Platform::LinkHandlers() {
+  SupervisorLink::Handlers handlers;
+  handlers.died = [this](const supervisor::FromSupervisor::Died& died) {
+    fleet_->OnDied(died);
+  };
+  handlers.state = [this](const supervisor::ProcessState& state) {
+    HandleState(state);
+  };
+  handlers.removed = [this](const std::string& name) { HandleRemoved(name); };
+  handlers.event = [this](const supervisor::Event& event) { feed_.Add(event); };
+  handlers.parked = [this](std::string key, std::string state,
+                           std::vector<UniqueFd> fds) {
+    parked_.insert_or_assign(std::move(key),
+                             ParkedEntry(std::move(state), std::move(fds)));
+  };
+  handlers.restored = [this](uint32_t generation) {
+    HandleRestored(generation);
+  };
+  handlers.refused = [this](const std::string& name,
+                            const std::string& reason) {
+    link_->Record(name.empty() ? kOwnName : name, 0, "refused", reason);
+    fleet_->OnRefused(name, reason);
+  };
+  handlers.lost = [this] {
+    // Every child ends with the supervisor (S5); so do we, at once.
+    LogError("the supervisor is gone: this is the end");
+    RemoveFiles();
+    ::_exit(1);
+  };
+  return handlers;
+}
+
+// --- Start ----------------------------------------------------------------
+
+void Platform::HandleRestored(uint32_t generation) {
+  generation_ = generation;
+  auto state = parked_.extract(kStateKey);
+  const absl::Status status =
+      state.empty() ? StartFresh() : TakeOver(std::move(state.mapped()));
+  restored_ = true;
+  if (!status.ok()) {
+    LogError(status.message());
+    std::exit(1);
+  }
+  Park();
+  TellStates();
+  // What nobody took back is of no more use.
+  for (const auto& [key, entry] : parked_) link_->Unpark(key);
+  parked_.clear();
+}
+
+absl::Status Platform::StartFresh() {
+  up_since_ns_ = MonotonicNs();
+  scenario_path_ = options_.scenario;
+  ASSIGN_OR_RETURN(UniqueFd session_socket,
+                   ListenSeqpacket(options_.run_dir + "/session.sock", 0600));
+  ASSIGN_OR_RETURN(UniqueFd platform_socket,
+                   ListenStream(options_.run_dir + "/platform.sock"));
+  const auto scenario =
+      PrepareScenarioFile(options_.scenario, options_.bin_dir);
+  absl::Status applied = scenario.status();
+  if (scenario.ok()) applied = Apply(*scenario, false).status();
+  if (!applied.ok()) {
+    // Without NICs, but reachable: `bulkhead apply` brings a better scenario.
+    LogError(applied.message());
+    link_->Record(kOwnName, 0, "refused", applied.message());
+    warnings_.push_back(absl::StrCat("scenario ", options_.scenario,
+                                     " was not applied: ", applied.message()));
+  }
+  return Serve(std::move(session_socket), std::move(platform_socket));
+}
+
+absl::Status Platform::Serve(UniqueFd session_socket,
+                             UniqueFd platform_socket) {
+  ASSIGN_OR_RETURN(session_server_,
+                   SessionServer::Create(
+                       loop_, std::move(session_socket),
+                       [this](OpenCall call) { HandleOpen(std::move(call)); }));
+  grpc_server_ = GrpcServer::Start(std::move(platform_socket),
+                                   {options_.bin_dir}, *this, *mailbox_, feed_);
+  return absl::OkStatus();
+}
+
+// --- Take-over from a platform service that died --------------------------
+
+absl::Status Platform::TakeOver(ParkedEntry entry) {
+  parking::PlatformState state;
+  if (!state.ParseFromString(entry.state())) {
+    return absl::DataLossError(
+        "take over from the last platform service: its state is garbled; run "
+        "`bulkhead down`, then `bulkhead up`");
+  }
+  up_since_ns_ = state.up_since_ns();
+  next_session_id_ = state.next_session_id();
+  scenario_path_ = state.scenario_path();
+  ASSIGN_OR_RETURN(
+      const PreparedScenario scenario,
+      PrepareScenario(state.scenario_text(), scenario_path_, options_.bin_dir));
+  scenario_text_ = scenario.text;
+  policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
+  RestorePlanNames(entry, &plan);
+  fleet_->Restore(std::move(plan), &parked_);
+  RestoreSessions();
+  link_->Record(kOwnName, generation_, "took_over",
+                absl::StrCat(fleet_->instances().size(), " instances"));
+  return Serve(entry.Take(state.session_socket_fd()),
+               entry.Take(state.platform_socket_fd()));
+}
+
+// Instances keep the names that they got over all the scenarios before.
+void Platform::RestorePlanNames(const ParkedEntry& entry, policy::Plan* plan) {
+  parking::PlatformState state;
+  state.ParseFromString(entry.state());
+  std::map<std::string, std::string> names;
+  for (const auto& name : state.name()) {
+    names[name.device_key()] = name.instance();
+  }
+  for (policy::PlanEntry& planned : plan->entries) {
+    const auto it = names.find(policy::DeviceKey(planned.device));
+    if (it != names.end()) planned.instance = it->second;
+  }
+}
+
+void Platform::RestoreSessions() {
+  for (auto it = parked_.lower_bound("session/");
+       it != parked_.end() && it->first.rfind("session/", 0) == 0;) {
+    auto session = Session::Restore(loop_, *link_, std::move(it->second));
+    it = parked_.erase(it);
+    if (!session.ok()) {
+      LogError(session.status().message());
+      continue;
+    }
+    const SessionIdentity& identity = (*session)->identity();
+    auto charge =
+        ledger_.Charge(identity.label, identity.geometry.TotalBytes(), 0);
+    if (charge.ok()) (*session)->set_charge(*std::move(charge));
+    Instance* instance = fleet_->FindInstance(identity.instance);
+    if (instance == nullptr) {
+      (*session)->Close("its instance is gone");
+      continue;
+    }
+    instance->AdoptSession(*std::move(session));
+    fleet_->WatchProgress();
+  }
+}
+
+void Platform::TellStates() {
+  // By copy: what is told may change the map.
+  const auto states = processes_;
+  for (const auto& [name, state] : states) {
+    if (fleet_->Owns(name)) {
+      fleet_->OnState(state);
+    } else {
+      // Of a NIC that was on its way out.
+      link_->Remove(name);
+    }
+  }
+  fleet_->Settle();
+}
+
+void Platform::Park() {
+  parking::PlatformState state;
+  FdList fds;
+  state.set_scenario_path(scenario_path_);
+  state.set_scenario_text(scenario_text_);
+  state.set_next_session_id(next_session_id_);
+  state.set_up_since_ns(up_since_ns_);
+  if (session_server_ == nullptr || grpc_server_ == nullptr) return;
+  state.set_session_socket_fd(fds.Add(session_server_->listener()));
+  state.set_platform_socket_fd(fds.Add(grpc_server_->listener()));
+  for (const policy::PlanEntry& entry : fleet_->plan().entries) {
+    if (entry.instance.empty()) continue;
+    auto* name = state.add_name();
+    name->set_device_key(policy::DeviceKey(entry.device));
+    name->set_instance(entry.instance);
+  }
+  link_->Park(kStateKey, state.SerializeAsString(), fds.fds());
+}
+
+// --- What the supervisor says ---------------------------------------------
+
+void Platform::HandleState(const supervisor::ProcessState& state) {
+  processes_[state.name()] = state;
+  if (restored_) fleet_->OnState(state);
+}
+
+void Platform::HandleRemoved(const std::string& name) {
+  processes_.erase(name);
+  fleet_->OnRemoved(name);
+}
+
+// --- The end --------------------------------------------------------------
+
+void Platform::ShutDown() {
+  loop_.After(kShutDownDelay, [this] { link_->ShutDown(); });
+}
+
+void Platform::RemoveFiles() {
+  std::error_code ignored;
+  for (const char* name : {"session.sock", "platform.sock", "models", "bus"}) {
+    std::filesystem::remove_all(absl::StrCat(options_.run_dir, "/", name),
+                                ignored);
+  }
+}
+
+}  // namespace bulkhead::platform
