@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -163,7 +164,7 @@ Task<absl::Status> E1000e::Reset() {
 // saves the read of EEC.Auto_RD.
 Task<absl::StatusOr<MacAddress>> E1000e::ReadMac() {
   const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
-  Value<RAH0> high = regs_.Read<RAH0>();
+  auto [low, high] = regs_.ReadPair<RAL0, RAH0>();
   while (high[RAH0::AV] == 0) {
     if (MonotonicNs() > deadline_ns) {
       co_return absl::DeadlineExceededError(
@@ -171,12 +172,13 @@ Task<absl::StatusOr<MacAddress>> E1000e::ReadMac() {
           "the NIC's NVM may be blank");
     }
     co_await context_.loop.Sleep(kResetPoll);
-    high = regs_.Read<RAH0>();
+    std::tie(low, high) = regs_.ReadPair<RAL0, RAH0>();
   }
-  const uint32_t low = regs_.Read<RAL0>().bits();
   if (ReadsAsGone(high)) co_return Gone();
   MacAddress mac;
-  for (int i = 0; i < 4; ++i) mac[i] = static_cast<uint8_t>(low >> (8 * i));
+  for (int i = 0; i < 4; ++i) {
+    mac[i] = static_cast<uint8_t>(low.bits() >> (8 * i));
+  }
   mac[4] = static_cast<uint8_t>(high[RAH0::ADDRESS]);
   mac[5] = static_cast<uint8_t>(high[RAH0::ADDRESS] >> 8);
   co_return mac;

@@ -4,8 +4,8 @@
 // of which inserts a checksum where the session asks for it; three MSI-X
 // vectors: rx, tx, everything else.
 //
-// A start costs four register reads (CTRL, RAH0, RAL0, STATUS), since a read is
-// a round trip and a write is not.
+// A start costs three round trips to registers (CTRL, RAL0 with RAH0, STATUS),
+// since a read is one and a write is not.
 //
 // Not here, because: PHY and autonegotiation (the NVM sets them up and a
 // restart must not drop the link), the NVM itself, flow control, VLAN offload,

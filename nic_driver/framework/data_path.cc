@@ -169,21 +169,17 @@ size_t DataPath::HarvestRx() {
   return count;
 }
 
-// All that fits, not one batch: in steady state that is what was harvested just
-// now, and at the start the whole ring, before the first frame goes out.
 size_t DataPath::RefillRx() {
-  size_t total = 0;
-  while (const size_t room = std::min(driver_.RxRoom(), numbers_.size())) {
-    const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
-    if (count == 0) break;
-    for (size_t i = 0; i < count; ++i) {
-      buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
-                     numbers_[i]};
-    }
-    driver_.RxRefill(std::span(buffers_).first(count));
-    total += count;
+  const size_t room = std::min(driver_.RxRoom(), numbers_.size());
+  if (room == 0) return 0;
+  const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
+  if (count == 0) return 0;
+  for (size_t i = 0; i < count; ++i) {
+    buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
+                   numbers_[i]};
   }
-  return total;
+  driver_.RxRefill(std::span(buffers_).first(count));
+  return count;
 }
 
 }  // namespace bulkhead::nic_driver

@@ -34,6 +34,10 @@ struct TxLimits {
 // Threading: one thread.
 class DataPath {
  public:
+  // Rx buffers that the device gets at a time: many, so that the receiver of a
+  // fresh driver is filled with a few doorbells.
+  static constexpr size_t kRefillBuffers = 4 * kBatchPieces;
+
   DataPath(Driver& driver, DriverCounters& counters)
       : driver_(driver), counters_(counters) {}
 
@@ -88,8 +92,8 @@ class DataPath {
   size_t to_device_frames_ = 0;
   size_t refused_count_ = 0;  // In acks_.
   std::array<RxPiece, kBatchPieces> harvested_;
-  std::array<uint32_t, kBatchPieces> numbers_;
-  std::array<RxBuffer, kBatchPieces> buffers_;
+  std::array<uint32_t, kRefillBuffers> numbers_;
+  std::array<RxBuffer, kRefillBuffers> buffers_;
 };
 
 // Adds to a counter that only we write.

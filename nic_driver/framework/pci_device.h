@@ -3,6 +3,7 @@
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_
 
+#include <array>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,13 @@ class PciDevice {
   // as all ones, as real hardware does; see gone().
   virtual uint32_t Read32(int bar, uint32_t offset) = 0;
   virtual void Write32(int bar, uint32_t offset, uint32_t value) = 0;
+
+  // The registers at `offset` and `offset` + 4, in this order; where a read is
+  // a round trip, it is one.
+  virtual std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) {
+    const uint32_t first = Read32(bar, offset);
+    return {first, Read32(bar, offset + 4)};
+  }
 
   // Write32 for a ring's tail register on the data path. It may overtake
   // earlier writes to other registers and be overtaken by later ones, but a

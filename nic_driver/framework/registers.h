@@ -24,7 +24,7 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_REGISTERS_H_
 
 #include <cstdint>
-#include <type_traits>
+#include <utility>
 
 #include "nic_driver/framework/pci_device.h"
 
@@ -118,6 +118,17 @@ struct Field {
 template <typename R, unsigned kPosition>
 using Bit = Field<R, kPosition, 1>;
 
+template <typename R>
+concept Readable = R::Access::kRead;
+template <typename R>
+concept Writable = R::Access::kWrite;
+template <typename R>
+concept Clearable = R::Access::kClear;
+template <typename R>
+concept ClearedByRead = R::Access::kReadAndClear;
+template <typename B, typename A>
+concept NeighbourOf = B::kOffset == A::kOffset + 4;
+
 // One BAR of a device, spoken to in registers.
 //
 // Requires: `device` outlives it.
@@ -125,31 +136,38 @@ class Registers {
  public:
   Registers(PciDevice& device, int bar) : device_(&device), bar_(bar) {}
 
-  template <typename R>
-  requires(R::Access::kRead) Value<R> Read(uint32_t index = 0)
-  const { return Value<R>(device_->Read32(bar_, Offset<R>(index))); }
+  template <Readable R>
+  Value<R> Read(uint32_t index = 0) const {
+    return Value<R>(device_->Read32(bar_, Offset<R>(index)));
+  }
 
-  template <typename R>
-  requires(R::Access::kReadAndClear) Value<R> ReadAndClear(uint32_t index = 0)
-  const { return Value<R>(device_->Read32(bar_, Offset<R>(index))); }
+  // Two neighbours at the price of one.
+  template <Readable A, Readable B>
+  std::pair<Value<A>, Value<B>> ReadPair() const {
+    static_assert(NeighbourOf<B, A>);
+    const auto [a, b] = device_->ReadPair32(bar_, A::kOffset);
+    return {Value<A>(a), Value<B>(b)};
+  }
 
-  template <typename R>
-  requires(R::Access::kWrite) void Write(Value<R> value,
-                                         uint32_t index = 0) const {
+  template <ClearedByRead R>
+  Value<R> ReadAndClear(uint32_t index = 0) const {
+    return Value<R>(device_->Read32(bar_, Offset<R>(index)));
+  }
+
+  template <Writable R>
+  void Write(Value<R> value, uint32_t index = 0) const {
     device_->Write32(bar_, Offset<R>(index), value.bits());
   }
 
-  template <typename R>
-  requires(R::Access::kClear) void Clear(Value<R> ones,
-                                         uint32_t index = 0) const {
+  template <Clearable R>
+  void Clear(Value<R> ones, uint32_t index = 0) const {
     device_->Write32(bar_, Offset<R>(index), ones.bits());
   }
 
   // A write that may overtake, and be overtaken by, accesses to other
   // registers: see PciDevice::WriteDoorbell32.
-  template <typename R>
-  requires(R::Access::kWrite) void Ring(Value<R> value,
-                                        uint32_t index = 0) const {
+  template <Writable R>
+  void Ring(Value<R> value, uint32_t index = 0) const {
     device_->WriteDoorbell32(bar_, Offset<R>(index), value.bits());
   }
 

@@ -111,13 +111,17 @@ Task<absl::Status> Runtime::BringUp() {
           ? kDefaultBufferBytes
           : granted_sessions_.front().provider.geometry.buffer_bytes;
   CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
-  for (SessionGrant& session : granted_sessions_)
+  for (SessionGrant& session : granted_sessions_) {
     BindSession(std::move(session));
+  }
   granted_sessions_.clear();
+  // Clients have waited long enough: their frames first, the news afterwards.
+  (void)Poll();
   platform_->SayAttached(facts_);
-  platform_->SayLink(link_);
+  SayLink();
   platform_->FreeUnusedPrepared();
   events_.started();
+  announced_ = true;
   co_return absl::OkStatus();
 }
 
@@ -265,7 +269,7 @@ Task<absl::Status> Runtime::StartTraffic(uint32_t rx_buffer_bytes) {
   if (!link.ok()) co_return link.status();
   traffic_ = true;
   irqs_armed_ = true;
-  if (*link != link_) SetLink(*link);
+  SetLink(*link);
   co_return absl::OkStatus();
 }
 
@@ -386,16 +390,18 @@ void Runtime::UnwatchDoorbell() {
 }
 
 void Runtime::SetLink(LinkStatus link) {
-  if (link != link_ && attached_) {
-    LogInfo(link.up
-                ? absl::StrCat("link up, ", link.speed_mbps, " Mb/s, ",
-                               link.full_duplex ? "full" : "half", " duplex")
-                : "link down");
-  }
-  const bool changed = link != link_;
+  if (link == link_) return;
   link_ = link;
   ApplyLimits();
-  if (changed) platform_->SayLink(link_);
+  if (announced_) SayLink();
+}
+
+void Runtime::SayLink() {
+  LogInfo(link_.up
+              ? absl::StrCat("link up, ", link_.speed_mbps, " Mb/s, ",
+                             link_.full_duplex ? "full" : "half", " duplex")
+              : "link down");
+  platform_->SayLink(link_);
 }
 
 void Runtime::ApplyLimits() {

@@ -94,6 +94,7 @@ class Runtime {
   void UnwatchDoorbell();
 
   void SetLink(LinkStatus link);
+  void SayLink();
   void ApplyLimits();
   void ReadStatisticsLater();
   void Fail(absl::Status status);
@@ -118,7 +119,8 @@ class Runtime {
   LinkStatus link_;
   uint32_t rx_buffer_bytes_ = 0;
   bool attached_ = false;
-  bool traffic_ = false;  // Started, and no Stop under way.
+  bool announced_ = false;  // To the platform and the supervisor.
+  bool traffic_ = false;    // Started, and no Stop under way.
 
   std::deque<ControlRequest> requests_;
   ControlRequest request_;  // The one under way.

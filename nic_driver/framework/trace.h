@@ -36,6 +36,12 @@ class TracingDevice final : public PciDevice {
     Keep(Access::kRead, bar, offset, value);
     return value;
   }
+  std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) override {
+    const std::array<uint32_t, 2> values = device_.ReadPair32(bar, offset);
+    Keep(Access::kRead, bar, offset, values[0]);
+    Keep(Access::kRead, bar, offset + 4, values[1]);
+    return values;
+  }
   void Write32(int bar, uint32_t offset, uint32_t value) override {
     Keep(Access::kWrite, bar, offset, value);
     device_.Write32(bar, offset, value);

@@ -84,6 +84,15 @@ uint32_t VfioUserDevice::Read32(int bar, uint32_t offset) {
   return std::bit_cast<uint32_t>(bytes);
 }
 
+std::array<uint32_t, 2> VfioUserDevice::ReadPair32(int bar, uint32_t offset) {
+  std::array<uint8_t, 8> bytes;
+  if (gone_ || !client_->Read(bar, offset, bytes).ok()) {
+    gone_ = true;
+    return {~uint32_t{0}, ~uint32_t{0}};
+  }
+  return std::bit_cast<std::array<uint32_t, 2>>(bytes);
+}
+
 void VfioUserDevice::Write32(int bar, uint32_t offset, uint32_t value) {
   if (gone_) return;
   // The server may still have an older ring of this doorbell in hand: it must

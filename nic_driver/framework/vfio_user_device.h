@@ -2,6 +2,7 @@
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -26,6 +27,7 @@ class VfioUserDevice final : public PciDevice {
       UniqueFd connection);
 
   uint32_t Read32(int bar, uint32_t offset) override;
+  std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) override;
   void Write32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
