@@ -16,7 +16,6 @@
 namespace bulkhead::cli {
 namespace {
 
-constexpr size_t kLogLines = 12;
 constexpr int kPollMs = 2;
 
 // Cheaper than a gRPC call that fails, and it does not back off.
@@ -28,14 +27,6 @@ bool Listens(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   return ::connect(socket.get(), reinterpret_cast<sockaddr*>(&address),
                    sizeof(address)) == 0;
-}
-
-std::string LogTail(const std::string& name, const RunDir& run_dir) {
-  absl::StatusOr<LogFile> log = LogFile::Open(run_dir, name);
-  if (!log.ok()) return "";
-  const std::string text = LastLines(log->ReadAll(), kLogLines);
-  if (text.empty()) return "";
-  return absl::StrCat("\nlast lines of the log of ", name, ":\n", text);
 }
 
 const api::Instance* Find(const api::Status& status, const std::string& name) {
@@ -115,12 +106,11 @@ class Wait {
     for (const std::string& warning : status_.warning()) {
       absl::StrAppend(&text, "\nwarning: ", warning);
     }
-    absl::StrAppend(&text, LogTail("supervisor", context_.run_dir),
-                    LogTail("platform_service", context_.run_dir));
+    absl::StrAppend(&text, LogTail(context_.run_dir, "supervisor"),
+                    LogTail(context_.run_dir, "platform_service"));
     if (!culprits_.empty()) {
-      absl::StrAppend(&text, LogTail(culprits_.front(), context_.run_dir));
+      absl::StrAppend(&text, LogTail(context_.run_dir, culprits_.front()));
     }
-    while (!text.empty() && text.back() == '\n') text.pop_back();
     return absl::UnavailableError(text);
   }
 

@@ -15,6 +15,8 @@
 namespace bulkhead::cli {
 namespace {
 
+constexpr size_t kTailLines = 12;
+
 UniqueFd OpenForReading(const std::string& path) {
   return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
 }
@@ -62,6 +64,15 @@ std::string LastLines(const std::string& text, size_t lines) {
     --at;
   }
   return text.substr(at);
+}
+
+std::string LogTail(const RunDir& run_dir, const std::string& name) {
+  absl::StatusOr<LogFile> log = LogFile::Open(run_dir, name);
+  if (!log.ok()) return "";
+  std::string text = LastLines(log->ReadAll(), kTailLines);
+  absl::StripTrailingAsciiWhitespace(&text);
+  if (text.empty()) return "";
+  return absl::StrCat("\nlast lines of the log of ", name, ":\n", text);
 }
 
 absl::StatusOr<LogFile> LogFile::Open(const RunDir& run_dir,

@@ -20,6 +20,9 @@ std::vector<std::string> ProcessesWithLogs(const RunDir& run_dir);
 // The last `lines` lines of a text (0: all of it).
 std::string LastLines(const std::string& text, size_t lines);
 
+// "\nlast lines of the log of NAME:\n…" for messages; empty without a log.
+std::string LogTail(const RunDir& run_dir, const std::string& name);
+
 class LogFile {
  public:
   // Errors: NOT_FOUND with the names that there are.

@@ -15,7 +15,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
+#include "clients/bulkhead/process_exit.h"
 
 namespace bulkhead::cli {
 namespace {
@@ -30,6 +32,8 @@ std::string EnvironmentOr(const char* name, std::string otherwise) {
   const char* value = std::getenv(name);
   return value != nullptr && *value != '\0' ? value : std::move(otherwise);
 }
+
+constexpr uint64_t kPassingNs = 1'000'000'000;
 
 absl::Status MakeDirectory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -50,6 +54,16 @@ absl::Status MakeDirectory(const std::string& path) {
                      "; choose another directory with --run-dir"));
   }
   return absl::OkStatus();
+}
+
+// What the file says; 0 when that is no process's pid.
+pid_t ReadPid(int file) {
+  std::array<char, 32> text{};
+  pid_t pid = 0;
+  const bool is_number =
+      ::pread(file, text.data(), text.size() - 1, 0) > 0 &&
+      absl::SimpleAtoi(absl::StripAsciiWhitespace(text.data()), &pid);
+  return is_number && pid > 1 ? pid : 0;
 }
 
 }  // namespace
@@ -92,27 +106,31 @@ absl::StatusOr<std::optional<RunningSupervisor>> RunDir::FindSupervisor()
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return ErrnoStatus(absl::StrCat("open ", PidFile()));
   }
-  std::array<char, 32> text{};
-  const ssize_t bytes = ::pread(file.get(), text.data(), text.size() - 1, 0);
-  pid_t pid = 0;
-  const bool is_number =
-      bytes > 0 &&
-      absl::SimpleAtoi(absl::StripAsciiWhitespace(text.data()), &pid) &&
-      pid > 1;
-  // First the descriptor, then the lock: whoever holds the lock wrote this pid
-  // and lives, so the descriptor is his.
-  UniqueFd pidfd(is_number ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))
+  // A held lock without a living holder passes: a supervisor that has not yet
+  // written its pid, or the child of a killed one, on its way to exec.
+  const uint64_t deadline_ns = MonotonicNs() + kPassingNs;
+  for (;;) {
+    const pid_t pid = ReadPid(file.get());
+    // First the descriptor, then the lock: whoever holds the lock wrote this
+    // pid and lives, so the descriptor is his.
+    UniqueFd pidfd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))
                            : -1);
-  if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) return std::nullopt;
-  if (errno != EWOULDBLOCK) {
-    return ErrnoStatus(absl::StrCat("lock ", PidFile()));
+    if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) return std::nullopt;
+    if (errno != EWOULDBLOCK) {
+      return ErrnoStatus(absl::StrCat("lock ", PidFile()));
+    }
+    if (pidfd.valid() && !AwaitExit(pidfd.get(), 0)) {
+      return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
+    }
+    if (MonotonicNs() > deadline_ns) {
+      return absl::UnavailableError(
+          absl::StrCat("somebody holds ", PidFile(),
+                       " whose pid is not in it; see who with "
+                       "`fuser -v ",
+                       PidFile(), "`"));
+    }
+    ::usleep(1000);
   }
-  if (!pidfd.valid()) {
-    return absl::UnavailableError(
-        absl::StrCat("a supervisor holds ", PidFile(),
-                     " but has not written its pid yet; try again"));
-  }
-  return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
 }
 
 absl::Status RunDir::RemoveFiles() const {

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "clients/bulkhead/connection.h"
+#include "clients/bulkhead/log_file.h"
 #include "clients/bulkhead/process_exit.h"
 
 extern char** environ;
@@ -19,6 +21,7 @@ namespace bulkhead::cli {
 namespace {
 
 constexpr uint32_t kDownDeadlineMs = 10'000;
+constexpr uint64_t kOwnershipNs = 5'000'000'000;
 constexpr int kExitMs = 5000;
 constexpr int kTermMs = 2000;
 constexpr int kKillMs = 2000;
@@ -77,6 +80,28 @@ absl::StatusOr<pid_t> Spawn(const std::vector<std::string>& arguments,
     return ErrnoStatus(absl::StrCat("start ", arguments[0]), error);
   }
   return pid;
+}
+
+// Until the new supervisor owns the run directory: from then on `down` finds
+// it.
+absl::Status AwaitOwnership(int pidfd, const Context& context) {
+  const uint64_t deadline_ns = MonotonicNs() + kOwnershipNs;
+  while (MonotonicNs() < deadline_ns) {
+    const auto owner = context.run_dir.FindSupervisor();
+    if (owner.ok() && owner->has_value()) return absl::OkStatus();
+    if (AwaitExit(pidfd, 1)) {
+      const std::string log = LogTail(context.run_dir, "supervisor");
+      RETURN_IF_ERROR(context.run_dir.RemoveFiles());
+      return absl::UnavailableError(
+          absl::StrCat("the supervisor ended at once", log));
+    }
+  }
+  ::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+  AwaitExit(pidfd, kKillMs);
+  RETURN_IF_ERROR(context.run_dir.RemoveFiles());
+  return absl::DeadlineExceededError(
+      absl::StrCat("the supervisor did not take ", context.run_dir.PidFile(),
+                   " in its time; is the machine overloaded?"));
 }
 
 bool SignalAndAwait(const RunningSupervisor& supervisor, int signal,
@@ -141,6 +166,7 @@ absl::StatusOr<RunningSupervisor> StartSupervisor(
             log.get()));
   UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd.valid()) return ErrnoStatus("open the supervisor's pidfd");
+  RETURN_IF_ERROR(AwaitOwnership(pidfd.get(), context));
   return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
 }
 
