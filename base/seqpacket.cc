@@ -116,16 +116,15 @@ absl::StatusOr<bool> SeqpacketChannel::Receive(
     size_t max_fds) {
   fds->clear();
   // Sized by what waits, so that a small message does not touch 128 KiB.
+  // A peer that closed without reading everything is reported once, as a
+  // reset; what it said before that, and the end of file, come afterwards.
   char peek;
   ssize_t size;
   do {
     size = ::recv(fd_.get(), &peek, 1, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-  } while (size < 0 && errno == EINTR);
+  } while (size < 0 && (errno == EINTR || errno == ECONNRESET));
   if (size < 0) {
     if (errno == EAGAIN) return false;
-    if (errno == ECONNRESET) {
-      return absl::UnavailableError("receive a message: the peer closed");
-    }
     return ErrnoStatus("receive a message");
   }
   std::string bytes(std::min<size_t>(size, kMaxMessageBytes + 1), '\0');
@@ -138,7 +137,7 @@ absl::StatusOr<bool> SeqpacketChannel::Receive(
   header.msg_controllen = sizeof(control);
   do {
     size = ::recvmsg(fd_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
+  } while (size < 0 && (errno == EINTR || errno == ECONNRESET));
   if (size < 0) return ErrnoStatus("receive a message");
   TakeFds(&header, fds);
   if (size == 0) {

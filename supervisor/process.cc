@@ -274,7 +274,7 @@ absl::Status Process::SendStart() {
   start_sent_ = true;
   begin_.reset();
   callbacks_.event(
-      generation_, "granted",
+      generation_, "handed_over",
       absl::StrCat("pid ", current_->pid(), ", ", fds.size(), " descriptors"));
   return absl::OkStatus();
 }

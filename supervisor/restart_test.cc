@@ -61,9 +61,9 @@ TEST_F(RestartTest, EventsTellTheRecovery) {
     EXPECT_EQ(event.sequence(), kinds.size());
     last_ns = event.time_ns();
   }
-  const std::vector<std::string> expected = {"spawned", "ready",   "granted",
+  const std::vector<std::string> expected = {"spawned", "ready",   "handed_over",
                                              "started", "died",    "spawned",
-                                             "ready",   "granted", "started"};
+                                             "ready",   "handed_over", "started"};
   EXPECT_EQ(kinds, expected);
 }
 
