@@ -1,6 +1,8 @@
 // Shows that a whole session, both ends on real areas, moves frames both ways
 // and survives the replacement of its provider.
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -220,6 +222,29 @@ TEST_F(SessionTest, WakeClientWakesASleeper) {
   client_->Wait(-1);
   EXPECT_EQ(client_->status().epoch, 1u);
   EXPECT_EQ(client_->status().state, SessionState::kRunning);
+}
+
+TEST_F(SessionTest, S7_AProviderRefusesMemoryThatIsNotSealedOrTooShort) {
+  Start();
+  const auto refused = [&](UniqueFd ProviderGrant::*area, UniqueFd memory,
+                           const char* why) {
+    auto grant = areas_->MakeProviderGrant(1, 1);
+    ASSERT_TRUE(grant.ok());
+    (*grant).*area = std::move(memory);
+    const absl::Status status = ProviderEnd::Create(*std::move(grant)).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_NE(status.message().find(why), std::string::npos) << status;
+  };
+  for (const auto area :
+       {&ProviderGrant::client_control, &ProviderGrant::provider_control}) {
+    UniqueFd unsealed(::memfd_create("unsealed", MFD_ALLOW_SEALING));
+    ASSERT_EQ(::ftruncate(unsealed.get(), 8192), 0);
+    refused(area, std::move(unsealed), "not sealed");
+    auto small = CreateSealedMemory("short", 4096);
+    ASSERT_TRUE(small.ok());
+    refused(area, *std::move(small), "bytes, not");
+  }
+  refused(&ProviderGrant::tx_doorbell, UniqueFd(::eventfd(0, 0)), "doorbell");
 }
 
 TEST_F(SessionTest, RestoredAreasAreTheSameSession) {
