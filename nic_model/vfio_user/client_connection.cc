@@ -1,0 +1,209 @@
+#include "nic_model/vfio_user/client_connection.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "nic_model/vfio_user/socket_io.h"
+
+namespace bulkhead::vfio_user {
+namespace {
+
+// Answers to a predecessor's requests that a new client skips on a socket that
+// it took over.
+constexpr int kMaxStaleReplies = 64;
+
+absl::string_view CommandName(Command command) {
+  switch (command) {
+    case Command::kVersion:
+      return "VERSION";
+    case Command::kDmaMap:
+      return "DMA_MAP";
+    case Command::kDmaUnmap:
+      return "DMA_UNMAP";
+    case Command::kGetInfo:
+      return "DEVICE_GET_INFO";
+    case Command::kGetRegionInfo:
+      return "DEVICE_GET_REGION_INFO";
+    case Command::kGetRegionIoFds:
+      return "DEVICE_GET_REGION_IO_FDS";
+    case Command::kGetIrqInfo:
+      return "DEVICE_GET_IRQ_INFO";
+    case Command::kSetIrqs:
+      return "DEVICE_SET_IRQS";
+    case Command::kRegionRead:
+      return "REGION_READ";
+    case Command::kRegionWrite:
+      return "REGION_WRITE";
+    case Command::kDeviceReset:
+      return "DEVICE_RESET";
+    case Command::kRegionWriteMulti:
+      return "REGION_WRITE_MULTI";
+  }
+  return "command";
+}
+
+}  // namespace
+
+absl::Status ClientConnection::Broken(absl::Status why) {
+  if (broken_.ok()) broken_ = why;
+  return why;
+}
+
+absl::Status ClientConnection::Nonsense(absl::string_view what) {
+  return Broken(absl::DataLossError(
+      absl::StrCat("vfio-user server answered nonsense: ", what)));
+}
+
+absl::Status ClientConnection::WaitFor(short events, uint64_t deadline_ns) {
+  for (;;) {
+    const uint64_t now_ns = MonotonicNs();
+    const int wait_ms =
+        now_ns >= deadline_ns
+            ? 0
+            : static_cast<int>((deadline_ns - now_ns + 999'999) / 1'000'000);
+    pollfd waiter = {socket_.get(), events, 0};
+    const int ready = ::poll(&waiter, 1, wait_ms);
+    if (ready > 0) return absl::OkStatus();
+    if (ready < 0 && errno != EINTR) {
+      return Broken(ErrnoStatus("wait for the vfio-user server"));
+    }
+    if (ready == 0 && MonotonicNs() >= deadline_ns) {
+      return Broken(absl::DeadlineExceededError(
+          absl::StrCat("vfio-user server did not answer within ", timeout_ms_,
+                       " ms: it hangs or was stopped")));
+    }
+  }
+}
+
+absl::Status ClientConnection::Send(Command command, uint32_t flags,
+                                    std::span<const iovec> body,
+                                    std::span<const int> fds) {
+  if (!broken_.ok()) return broken_;
+  Header header = {++next_id_, static_cast<uint16_t>(command), sizeof(Header),
+                   flags, 0};
+  std::array<iovec, 4> parts;
+  size_t count = 1;
+  for (const iovec& part : body) {
+    header.bytes += part.iov_len;
+    parts[count++] = part;
+  }
+  parts[0] = Part(header);
+  std::span<iovec> left(parts.data(), count);
+  uint64_t deadline_ns = 0;
+  while (!left.empty()) {
+    const ssize_t sent = SendWithFds(socket_.get(), left, fds);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      // The server is behind with its reading: the deadline starts here, so
+      // that the common case costs no clock.
+      if (deadline_ns == 0) deadline_ns = Deadline();
+      RETURN_IF_ERROR(WaitFor(POLLOUT, deadline_ns));
+      continue;
+    }
+    if (sent < 0) {
+      const int error = errno;
+      return Broken(
+          error == EPIPE || error == ECONNRESET
+              ? absl::UnavailableError("vfio-user server closed the connection")
+              : ErrnoStatus("send to the vfio-user server", error));
+    }
+    fds = {};
+    size_t done = static_cast<size_t>(sent);
+    while (!left.empty() && done >= left[0].iov_len) {
+      done -= left[0].iov_len;
+      left = left.subspan(1);
+    }
+    if (!left.empty()) {
+      left[0] = Part(static_cast<uint8_t*>(left[0].iov_base) + done,
+                     left[0].iov_len - done);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ClientConnection::FillBuffer(size_t bytes, uint64_t deadline_ns) {
+  while (filled_ < bytes) {
+    RETURN_IF_ERROR(WaitFor(POLLIN, deadline_ns));
+    bool truncated = false;
+    const ssize_t got = ReceiveWithFds(
+        socket_.get(), std::span(buffer_).subspan(filled_), &fds_, &truncated);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) continue;
+    if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+      return Broken(
+          absl::UnavailableError("vfio-user server closed the connection"));
+    }
+    if (got < 0) {
+      return Broken(ErrnoStatus("receive from the vfio-user server"));
+    }
+    if (truncated) return Nonsense("too many descriptors in one message");
+    filled_ += static_cast<size_t>(got);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Header> ClientConnection::ReceiveMessage(uint64_t deadline_ns) {
+  std::memmove(buffer_.data(), buffer_.data() + consumed_, filled_ - consumed_);
+  filled_ -= consumed_;
+  consumed_ = 0;
+  fds_.clear();
+  RETURN_IF_ERROR(FillBuffer(sizeof(Header), deadline_ns));
+  Header header;
+  std::memcpy(&header, buffer_.data(), sizeof(header));
+  if (header.bytes < sizeof(Header) || header.bytes > buffer_.size()) {
+    return Nonsense(
+        absl::StrCat("a message said to be of ", header.bytes, " bytes"));
+  }
+  RETURN_IF_ERROR(FillBuffer(header.bytes, deadline_ns));
+  consumed_ = header.bytes;
+  return header;
+}
+
+absl::Status ClientConnection::CheckReply(const Header& header,
+                                          Command command) {
+  if ((header.flags & kTypeMask) != kTypeReply) {
+    return Nonsense(
+        absl::StrCat("command ", header.command, " of its own, not a reply"));
+  }
+  if (header.id != next_id_ ||
+      header.command != static_cast<uint16_t>(command)) {
+    return Nonsense(absl::StrCat("reply to message ", header.id, " command ",
+                                 header.command, ", expected message ",
+                                 next_id_, " ", CommandName(command)));
+  }
+  if ((header.flags & kFlagError) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("vfio-user server refused ", CommandName(command), ": ",
+                     header.error == 0 || header.error > 4095
+                         ? "no cause given"
+                         : std::strerror(static_cast<int>(header.error))));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Header> ClientConnection::ReceiveReply(Command command) {
+  const uint64_t deadline_ns = Deadline();
+  ASSIGN_OR_RETURN(Header header, ReceiveMessage(deadline_ns));
+  for (int i = 0; adopted_ && IsStale(header) && i < kMaxStaleReplies; ++i) {
+    ASSIGN_OR_RETURN(header, ReceiveMessage(deadline_ns));
+  }
+  RETURN_IF_ERROR(CheckReply(header, command));
+  if (filled_ != consumed_) return Nonsense("bytes after its reply");
+  return header;
+}
+
+absl::StatusOr<ClientConnection::Body> ClientConnection::Transact(
+    Command command, std::span<const iovec> body, std::span<const int> fds,
+    size_t least, size_t most) {
+  RETURN_IF_ERROR(Send(command, kTypeCommand, body, fds));
+  ASSIGN_OR_RETURN(const Header header, ReceiveReply(command));
+  const size_t bytes = header.bytes - sizeof(Header);
+  if (bytes < least || bytes > most) {
+    return Nonsense(
+        absl::StrCat(CommandName(command), " answered with ", bytes, " bytes"));
+  }
+  return Body(buffer_.data() + sizeof(Header), bytes);
+}
+
+}  // namespace bulkhead::vfio_user

@@ -1,0 +1,102 @@
+// One request at a time over a connected socket: framing, matching of replies,
+// deadlines.
+#ifndef BULKHEAD_NIC_MODEL_VFIO_USER_CLIENT_CONNECTION_H_
+#define BULKHEAD_NIC_MODEL_VFIO_USER_CLIENT_CONNECTION_H_
+
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "base/clock.h"
+#include "base/unique_fd.h"
+#include "nic_model/vfio_user/protocol.h"
+
+namespace bulkhead::vfio_user {
+
+// Most bytes of data asked for or sent in one message.
+constexpr size_t kMaxTransfer = 4096;
+
+inline iovec Part(const void* data, size_t bytes) {
+  return {const_cast<void*>(data), bytes};
+}
+template <typename T>
+iovec Part(const T& object) {
+  return Part(&object, sizeof(object));
+}
+
+// Errors are those of Client: after any but InvalidArgument every further call
+// fails with the same.
+class ClientConnection {
+ public:
+  static constexpr size_t kBufferBytes =
+      sizeof(Header) + sizeof(RegionAccess) + kMaxTransfer;
+
+  // A reply's body, valid until the next request.
+  using Body = std::span<const uint8_t>;
+
+  ClientConnection(UniqueFd socket, int timeout_ms)
+      : socket_(std::move(socket)),
+        timeout_ms_(timeout_ms),
+        // Unlike those of a predecessor on the same socket.
+        next_id_(static_cast<uint16_t>(MonotonicNs() >> 10)) {}
+
+  // Tolerates replies to messages of a predecessor from now on.
+  void SkipStaleReplies() { adopted_ = true; }
+
+  // Sends the command with `body` (at most three parts) and receives its
+  // reply, which must have between `least` and `most` bytes after the header.
+  absl::StatusOr<Body> Transact(Command command, std::span<const iovec> body,
+                                std::span<const int> fds, size_t least,
+                                size_t most);
+  // A request that gets no reply.
+  absl::Status Post(Command command, std::span<const iovec> body) {
+    return Send(command, kTypeCommand | kFlagNoReply, body, {});
+  }
+
+  // For what a reply's sizes do not show: remembers that the server answered
+  // nonsense, or that `why` ended the connection.
+  absl::Status Nonsense(absl::string_view what);
+  absl::Status Broken(absl::Status why);
+
+  // Descriptors that came with the last reply.
+  std::vector<UniqueFd>& fds() { return fds_; }
+  int socket() const { return socket_.get(); }
+
+ private:
+  absl::Status Send(Command command, uint32_t flags,
+                    std::span<const iovec> body, std::span<const int> fds);
+  // The next whole message: its header, its body in buffer_.
+  absl::StatusOr<Header> ReceiveMessage(uint64_t deadline_ns);
+  absl::StatusOr<Header> ReceiveReply(Command command);
+  absl::Status CheckReply(const Header& header, Command command);
+  bool IsStale(const Header& header) const {
+    return (header.flags & kTypeMask) == kTypeReply && header.id != next_id_;
+  }
+  absl::Status FillBuffer(size_t bytes, uint64_t deadline_ns);
+  absl::Status WaitFor(short events, uint64_t deadline_ns);
+  uint64_t Deadline() const {
+    return MonotonicNs() + static_cast<uint64_t>(timeout_ms_) * 1'000'000u;
+  }
+
+  UniqueFd socket_;
+  const int timeout_ms_;
+  uint16_t next_id_;
+  bool adopted_ = false;  // Replies to a predecessor may come.
+  absl::Status broken_;   // Why the connection is of no more use.
+  std::array<uint8_t, kBufferBytes> buffer_;
+  size_t filled_ = 0;    // Bytes in buffer_.
+  size_t consumed_ = 0;  // Of them, those of the last message.
+  std::vector<UniqueFd> fds_;
+};
+
+}  // namespace bulkhead::vfio_user
+
+#endif  // BULKHEAD_NIC_MODEL_VFIO_USER_CLIENT_CONNECTION_H_
