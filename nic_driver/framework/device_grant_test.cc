@@ -1,0 +1,109 @@
+// Shows that a whole grant is taken apart as it was put together, and that each
+// wrong one is refused by the name of its field, with every descriptor closed.
+#include "nic_driver/framework/device_grant.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace bulkhead::nic_driver {
+namespace {
+
+std::vector<UniqueFd> Fds(size_t count) {
+  std::vector<UniqueFd> fds;
+  for (size_t i = 0; i < count; ++i)
+    fds.emplace_back(::eventfd(0, EFD_CLOEXEC));
+  return fds;
+}
+
+platform::DeviceGrant Good() {
+  platform::DeviceGrant grant;
+  grant.mutable_pci()->set_address("0000:01:00.0");
+  grant.mutable_pci()->set_vendor(0x8086);
+  grant.mutable_pci()->set_device(0x10d3);
+  grant.mutable_vfio_user()->set_connection_fd(0);
+  grant.set_platform_fd(1);
+  grant.set_counters_fd(2);
+  grant.add_irq_fd(3);
+  grant.add_irq_fd(4);
+  platform::DmaArea* area = grant.add_prepared();
+  area->set_iova(0x1000);
+  area->set_bytes(4096);
+  area->set_memory_fd(5);
+  platform::SessionGrant* session = grant.add_session();
+  session->set_session_id(12);
+  session->set_epoch(3);
+  session->set_tx_buffers(64);
+  session->set_rx_buffers(128);
+  session->set_buffer_bytes(2048);
+  session->set_tx_iova(0x10000);
+  session->set_rx_iova(0x20000);
+  session->set_client_control_fd(6);
+  session->set_provider_control_fd(7);
+  session->set_tx_doorbell_fd(8);
+  session->set_rx_doorbell_fd(9);
+  return grant;
+}
+
+TEST(DeviceGrant, IsTakenApart) {
+  auto grant = ParseDeviceGrant(Good().SerializeAsString(), Fds(10));
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  EXPECT_EQ(grant->identity.device, 0x10d3);
+  EXPECT_TRUE(grant->vfio_user.valid());
+  EXPECT_EQ(grant->irqs.size(), 2u);
+  EXPECT_EQ(grant->config.mtu, 1500u) << "the default";
+  ASSERT_EQ(grant->prepared.size(), 1u);
+  EXPECT_EQ(grant->prepared[0].iova, 0x1000u);
+  ASSERT_EQ(grant->sessions.size(), 1u);
+  EXPECT_EQ(grant->sessions[0].provider.session_id, 12u);
+  EXPECT_EQ(grant->sessions[0].provider.geometry.rx_buffers, 128u);
+  EXPECT_EQ(grant->sessions[0].rx_iova, 0x20000u);
+  EXPECT_TRUE(grant->sessions[0].provider.rx_doorbell.valid());
+}
+
+TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {
+  struct Case {
+    const char* named;
+    std::function<void(platform::DeviceGrant&)> spoil;
+  };
+  const Case cases[] = {
+      {"no bus", [](auto& g) { g.clear_vfio_user(); }},
+      {"vfio_user.connection_fd",
+       [](auto& g) { g.mutable_vfio_user()->set_connection_fd(10); }},
+      {"platform_fd", [](auto& g) { g.set_platform_fd(0xffffffff); }},
+      {"counters_fd", [](auto& g) { g.set_counters_fd(1); }},
+      {"irq_fd", [](auto& g) { g.set_irq_fd(1, 3); }},
+      {"prepared.memory_fd",
+       [](auto& g) { g.mutable_prepared(0)->set_memory_fd(99); }},
+      {"buffer counts",
+       [](auto& g) { g.mutable_session(0)->set_tx_buffers(3); }},
+      {"buffer_bytes",
+       [](auto& g) { g.mutable_session(0)->set_buffer_bytes(100); }},
+      {"session.tx_doorbell_fd",
+       [](auto& g) { g.mutable_session(0)->set_tx_doorbell_fd(6); }},
+      {"mtu", [](auto& g) { g.mutable_config()->set_mtu(20); }},
+      {"multicast",
+       [](auto& g) { g.mutable_config()->add_multicast("12345"); }},
+  };
+  for (const Case& c : cases) {
+    platform::DeviceGrant grant = Good();
+    c.spoil(grant);
+    std::vector<UniqueFd> fds = Fds(10);
+    const int first = fds[0].get();
+    const auto parsed =
+        ParseDeviceGrant(grant.SerializeAsString(), std::move(fds));
+    ASSERT_FALSE(parsed.ok()) << c.named;
+    EXPECT_NE(std::string(parsed.status().message()).find(c.named),
+              std::string::npos)
+        << parsed.status();
+    EXPECT_LT(::fcntl(first, F_GETFD), 0) << "left open";
+  }
+  EXPECT_FALSE(ParseDeviceGrant("\xff\xff garbage", {}).ok());
+}
+
+}  // namespace
+}  // namespace bulkhead::nic_driver
