@@ -177,6 +177,7 @@ ProviderEnd::TakenFrame ProviderEnd::TakeFrame(DescriptorCopy piece,
 }
 
 void ProviderEnd::DropFrame(std::span<const Descriptor> pieces) {
+  ++tx_refused_frames_;
   for (const Descriptor& piece : pieces) {
     const uint32_t buffer = tx_shape_.BufferOf(piece.offset);
     tx_owner_[buffer] = kClientTx;

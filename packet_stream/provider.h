@@ -77,6 +77,8 @@ class ProviderEnd {
   void AckTx(std::span<const Ack> acks);
   // Tx buffer numbers that we hold: taken and not acknowledged.
   uint32_t tx_held() const { return tx_held_; }
+  // Frames that TakeTx acknowledged kInvalid instead of handing them out, ever.
+  uint64_t tx_refused_frames() const { return tx_refused_frames_; }
 
   // Hands out up to out.size() free rx buffer numbers; returns how many.
   [[nodiscard]] size_t TakeFreeRx(std::span<uint32_t> out);
@@ -148,6 +150,7 @@ class ProviderEnd {
   AckProducer tx_acks_;
   std::unique_ptr<uint8_t[]> tx_owner_;  // TxOwner of each tx buffer.
   uint32_t tx_held_ = 0;
+  uint64_t tx_refused_frames_ = 0;
 
   BufferShape rx_shape_;
   SubmitProducer rx_;

@@ -76,8 +76,13 @@ size_t DataPath::SubmitTx() {
     return 0;
   }
   tx_blocked_ = false;
+  const uint64_t refused = session_->tx_refused_frames();
   const size_t count = session_->TakeTx(descriptors_);
-  if (count == 0) return 0;
+  // The session refuses by itself what no device could send.
+  const uint64_t nonsense = session_->tx_refused_frames() - refused;
+  if (nonsense > 0) Bump(counters_.tx_dropped_invalid, nonsense);
+  frames_moved_ += nonsense;
+  if (count == 0) return nonsense;
   to_device_count_ = to_device_frames_ = refused_count_ = 0;
   for (size_t start = 0, i = 0; i < count; ++i) {
     if ((descriptors_[i].flags & kMore) != 0) continue;
