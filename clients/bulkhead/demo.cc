@@ -113,9 +113,9 @@ class Demo {
     Say(absl::StrFormat(
         "%d simulated NICs, each with a driver process of its own, each "
         "echoing "
-        "%d numbered frames a second.\nAfter %.0f s the driver of %s is "
+        "%d numbered frames a second.\nAfter %.1f s the driver of %s is "
         "killed, "
-        "after %.0f s that of %s hangs: only those two links may pause.\n\n",
+        "after %.1f s that of %s hangs: only those two links may pause.\n\n",
         options_.nics, options_.rate, options_.seconds * kKillAt,
         Treated(Treatment::kKilled).instance, options_.seconds * kStopAt,
         Treated(Treatment::kStopped).instance));
@@ -179,17 +179,21 @@ class Demo {
       if (link.fault_ns != 0) continue;
       if (link.treatment == Treatment::kKilled &&
           seconds >= options_.seconds * kKillAt) {
-        RETURN_IF_ERROR(Send(link, SIGKILL));
+        RETURN_IF_ERROR(Send(link, SIGKILL, seconds));
       }
       if (link.treatment == Treatment::kStopped &&
           seconds >= options_.seconds * kStopAt) {
-        RETURN_IF_ERROR(Send(link, SIGSTOP));
+        RETURN_IF_ERROR(Send(link, SIGSTOP, seconds));
       }
     }
     return absl::OkStatus();
   }
 
-  absl::Status Send(DemoLink& link, int signal) {
+  absl::Status Send(DemoLink& link, int signal, double seconds) {
+    if (!console_.out_is_terminal) {
+      Say(absl::StrFormat("  %4.1f s  %s to the driver of %s\n", seconds,
+                          SignalName(signal), link.instance));
+    }
     api::KillRequest request;
     request.set_name(link.instance);
     request.set_signal(signal);
