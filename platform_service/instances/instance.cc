@@ -155,7 +155,7 @@ void Instance::OnDeviceDown(const std::string& reason) {
   Record("device_gone", reason);
   reason_ = reason;
   device_ready_ = false;
-  next_connection_.Reset();
+  next_.connection.Reset();
   rings_.Forget();
   if (session_ != nullptr) session_->ForgetMapping();
   for (const Closing& closing : closing_) closing.session->ForgetMapping();
@@ -239,8 +239,17 @@ void Instance::HandleDeath(uint32_t generation, const std::string& cause) {
   }
   RecoverSession();
   TryBegin();
+  // Before the next generation can ask for bus mastering.
+  UnmapOldRings();
   FreeClosing();
   ParkLater();
+}
+
+void Instance::UnmapOldRings() {
+  if (!device_ready_) return;
+  const absl::StatusOr<size_t> unmapped = rings_.UnmapOld(*nic_.device());
+  if (FailDevice(unmapped.status()) || *unmapped == 0) return;
+  Record("rings", absl::StrCat(*unmapped, " old ring areas unmapped"));
 }
 
 // What belongs to the generation that is dead.
@@ -276,22 +285,13 @@ void Instance::TryBegin() {
 }
 
 absl::Status Instance::Begin(DeviceOwner& device) {
-  if (!next_connection_.valid()) {
-    ASSIGN_OR_RETURN(next_connection_, nic_.ConnectDriver());
-  }
-  auto pair = SeqpacketChannel::CreatePair();
-  if (!pair.ok()) return pair.status();
-  ASSIGN_OR_RETURN(
-      channel_,
-      DriverChannel::Create(
-          loop_, pair->first.ReleaseFd(),
-          {[this](const FromDriver& message) { HandleMessage(message); },
-           [this](const std::string& reason) { Breach(reason); }}));
+  RETURN_IF_ERROR(MakeNext());
+  channel_ = std::move(next_.channel);
   DrainIrqs(irqs_);
   FdList fds;
   DeviceGrant grant = MakeDeviceGrant(
-      {spec_.device, spec_.rule.config, std::move(next_connection_),
-       pair->second.ReleaseFd(), counters_.page(), irqs_, rings_.current()},
+      {spec_.device, spec_.rule.config, std::move(next_.connection),
+       std::move(next_.driver_end), counters_.page(), irqs_, rings_.current()},
       &fds);
   if (session_ != nullptr) {
     RETURN_IF_ERROR(session_->MapFor(device));
@@ -308,14 +308,32 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   return absl::OkStatus();
 }
 
+// What a generation needs besides memory, unless it is there.
+absl::Status Instance::MakeNext() {
+  if (!next_.connection.valid()) {
+    ASSIGN_OR_RETURN(next_.connection, nic_.ConnectDriver());
+  }
+  if (next_.channel == nullptr) {
+    auto pair = SeqpacketChannel::CreatePair();
+    if (!pair.ok()) return pair.status();
+    ASSIGN_OR_RETURN(
+        next_.channel,
+        DriverChannel::Create(
+            loop_, pair->first.ReleaseFd(),
+            {[this](const FromDriver& message) { HandleMessage(message); },
+             [this](const std::string& reason) { Breach(reason); }}));
+    next_.driver_end = pair->second.ReleaseFd();
+  }
+  return session_ == nullptr ? absl::OkStatus() : session_->PrepareGrant();
+}
+
 // Done while the driver runs, so that its successor need not wait for it.
 void Instance::PrepareNext() {
   prepare_timer_ = 0;
   if (!device_ready_ || phase_ != Phase::kAttached) return;
   if (FailDevice(rings_.Prepare(*nic_.device()))) return;
-  if (absl::StatusOr<UniqueFd> connection = nic_.ConnectDriver();
-      connection.ok()) {
-    next_connection_ = *std::move(connection);
+  if (const absl::Status made = MakeNext(); !made.ok()) {
+    LogWarning(absl::StrCat(spec_.name, ": ", made.message()));
   }
   Park();
 }

@@ -140,14 +140,14 @@ class Instance {
   // A device that came up: interrupts armed, session mapped.
   absl::Status SetUpDevice(DeviceOwner& device);
   absl::Status MakeIrqs(DeviceOwner& device);
-  // After a death: steps 2 and 3 of design §5. False: the device is gone.
-  bool MakeSafe();
   void HandleDeath(uint32_t generation, const std::string& cause);
   void RecoverSession();
   void EnterParked(const std::string& reason);
   void TryBegin();
   absl::Status Begin(DeviceOwner& device);
+  absl::Status MakeNext();
   void PrepareNext();
+  void UnmapOldRings();
 
   void HandleMessage(const FromDriver& message);
   void HandleAllocDma(const FromDriver::AllocDma& request);
@@ -197,7 +197,13 @@ class Instance {
   std::vector<UniqueFd> irqs_;
   bool device_ready_ = false;  // SetUpDevice was done for the present device.
   std::unique_ptr<DriverChannel> channel_;
-  UniqueFd next_connection_;  // Made ahead for the next generation.
+  // Made ahead for the next generation.
+  struct Next {
+    UniqueFd connection;  // To the device.
+    std::unique_ptr<DriverChannel> channel;
+    UniqueFd driver_end;  // Of `channel`.
+  };
+  Next next_;
 
   std::unique_ptr<Session> session_;
   bool session_offered_ = false;  // This generation has it.

@@ -225,7 +225,8 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
   const auto take = [&entry](const auto& parked) {
     std::vector<RingMemory::Area> areas;
     for (const parking::DmaState& dma : parked) {
-      areas.push_back({dma.iova(), dma.bytes(), entry.Take(dma.memory_fd())});
+      areas.push_back(
+          {dma.iova(), dma.bytes(), entry.Take(dma.memory_fd()), Mapping()});
     }
     return areas;
   };

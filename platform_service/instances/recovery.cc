@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 
 namespace bulkhead::platform {
@@ -15,13 +14,7 @@ absl::Status MakeDeviceSafe(DeviceOwner& device, RingMemory& rings,
   RETURN_IF_ERROR(device.ResetAndVerify());
   RETURN_IF_ERROR(device.ReenableMsix());
   record("reset", "device reset and verified");
-  const size_t old_areas = rings.current().size();
-  RETURN_IF_ERROR(rings.Renew(device));
-  if (old_areas != 0) {
-    record("rings", absl::StrCat(old_areas, " old ring areas unmapped, ",
-                                 rings.current().size(), " zeroed ones ready"));
-  }
-  return absl::OkStatus();
+  return rings.Renew(device);
 }
 
 void DrainIrqs(const std::vector<UniqueFd>& irqs) {

@@ -19,8 +19,9 @@ namespace bulkhead::platform {
 using StepRecorder =
     std::function<void(absl::string_view kind, absl::string_view text)>;
 
-// Bus mastering off, reset, reset verified, then, and not before, old rings
-// unmapped and zeroed ones in their place (S4).
+// Bus mastering off, reset, reset verified, then, and not before, zeroed rings
+// in the place of the old ones (S4). The old ones are unmapped later, by
+// RingMemory::UnmapOld.
 //
 // Requires: no process of the old generation is left.
 // An error leaves the rings as they are: the device has to go (Nic::Fail).

@@ -5,21 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
-#include "base/shared_memory.h"
 
 namespace bulkhead::platform {
 namespace {
 
 // Two rings per queue pair; the grant's descriptors must fit into one message.
 constexpr size_t kMostAreas = 16;
-
-absl::Status Zero(const RingMemory::Area& area) {
-  ASSIGN_OR_RETURN(
-      const Mapping view,
-      Mapping::MapSealed(area.memory.get(), area.bytes, Access::kReadWrite));
-  std::memset(view.data(), 0, view.bytes());
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -84,11 +75,21 @@ absl::Status RingMemory::Free(DeviceOwner& device, uint64_t iova) {
 }
 
 absl::Status RingMemory::Renew(DeviceOwner& device) {
-  RETURN_IF_ERROR(UnmapAll(device, std::exchange(current_, {})));
+  for (Area& area : current_) old_.push_back(std::move(area));
+  current_.clear();
   RETURN_IF_ERROR(Prepare(device));
-  for (const Area& area : spare_) RETURN_IF_ERROR(Zero(area));
+  for (Area& area : spare_) {
+    std::memset(area.view.data(), 0, area.view.bytes());
+    area.view = Mapping();
+  }
   current_ = std::exchange(spare_, {});
   return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> RingMemory::UnmapOld(DeviceOwner& device) {
+  const size_t count = old_.size();
+  RETURN_IF_ERROR(UnmapAll(device, std::exchange(old_, {})));
+  return count;
 }
 
 absl::Status RingMemory::Prepare(DeviceOwner& device) {
@@ -101,8 +102,10 @@ absl::Status RingMemory::Prepare(DeviceOwner& device) {
   RETURN_IF_ERROR(UnmapAll(device, std::exchange(spare_, {})));
   for (const uint64_t bytes : sizes_) {
     ASSIGN_OR_RETURN(Area area, Make(device, bytes));
+    ASSIGN_OR_RETURN(area.view, Mapping::MapSealed(area.memory.get(), bytes,
+                                                   Access::kReadWrite));
     // Touched now, so that the next driver's start has no page faults.
-    RETURN_IF_ERROR(Zero(area));
+    std::memset(area.view.data(), 0, bytes);
     spare_.push_back(std::move(area));
   }
   return absl::OkStatus();
@@ -111,6 +114,7 @@ absl::Status RingMemory::Prepare(DeviceOwner& device) {
 void RingMemory::Forget() {
   current_.clear();
   spare_.clear();
+  old_.clear();
 }
 
 absl::Status RingMemory::Adopt(DeviceOwner& device, std::vector<Area> current,
@@ -119,6 +123,11 @@ absl::Status RingMemory::Adopt(DeviceOwner& device, std::vector<Area> current,
     for (const Area& area : *areas) {
       RETURN_IF_ERROR(device.AdoptMapping(area.iova, area.bytes));
     }
+  }
+  for (Area& area : spare) {
+    ASSIGN_OR_RETURN(
+        area.view,
+        Mapping::MapSealed(area.memory.get(), area.bytes, Access::kReadWrite));
   }
   current_ = std::move(current);
   spare_ = std::move(spare);

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/shared_memory.h"
 #include "base/unique_fd.h"
 #include "platform_service/devices/device_owner.h"
 
@@ -18,16 +19,16 @@ namespace bulkhead::platform {
 // Two sets of areas: those of the running generation, and as many spare ones,
 // created and mapped while there is time, for the next.
 //
-// Guarantees (S4): Renew, called after the reset was verified, unmaps the old
-// areas before it hands out the spare ones, and zeroes those only then: a NIC
-// under a hostile driver could have written to them while it ran.
-// Threading: the loop's thread.
+// Guarantees (S4): an old area is never handed out again. Spare areas are
+// zeroed after the reset was verified, and not before: a NIC under a hostile
+// driver could have written to them while it ran. Threading: the loop's thread.
 class RingMemory {
  public:
   struct Area {
     uint64_t iova = 0;
     uint64_t bytes = 0;
     UniqueFd memory;
+    Mapping view;  // Of a spare area, for zeroing it.
   };
 
   // `label` names the memory in /proc/PID/maps.
@@ -43,6 +44,10 @@ class RingMemory {
   // What the next generation starts with: areas of the sizes that this one
   // used. Requires: the device was reset and verified.
   absl::Status Renew(DeviceOwner& device);
+  // Unmaps the areas that Renew replaced; returns how many. Apart from it so
+  // that the next generation can start meanwhile. Requires: bus mastering has
+  // been off since.
+  absl::StatusOr<size_t> UnmapOld(DeviceOwner& device);
   // Makes the spare areas, unless they are there.
   absl::Status Prepare(DeviceOwner& device);
   // The device is gone, and with it every mapping.
@@ -67,6 +72,7 @@ class RingMemory {
   uint64_t quota_bytes_;
   std::vector<Area> current_;
   std::vector<Area> spare_;
+  std::vector<Area> old_;        // Replaced, still mapped.
   std::vector<uint64_t> sizes_;  // Of the areas the next generation gets.
 };
 

@@ -142,12 +142,18 @@ absl::Status Session::SendGrant() {
   return channel_.Send(reply, packet_stream::FdsOf(client));
 }
 
-absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
-  ASSIGN_OR_RETURN(packet_stream::ProviderGrant provider,
-                   areas_.MakeProviderGrant(identity_.id, epoch_));
-  ASSIGN_OR_RETURN(UniqueFd waiter,
+absl::Status Session::PrepareGrant() {
+  if (next_grant_.tx_doorbell.valid()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(next_grant_, areas_.MakeProviderGrant(identity_.id, epoch_));
+  ASSIGN_OR_RETURN(next_grant_.tx_doorbell,
                    packet_stream::CreateBellWaiter(
                        {areas_.Fds()[kTxBell], nudge_bell_.get()}));
+  return absl::OkStatus();
+}
+
+absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
+  RETURN_IF_ERROR(PrepareGrant());
+  packet_stream::ProviderGrant provider = std::move(next_grant_);
   grant->set_session_id(identity_.id);
   grant->set_epoch(epoch_);
   grant->set_tx_buffers(identity_.geometry.tx_buffers);
@@ -158,7 +164,7 @@ absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
   grant->set_client_control_fd(fds->Own(std::move(provider.client_control)));
   grant->set_provider_control_fd(
       fds->Own(std::move(provider.provider_control)));
-  grant->set_tx_doorbell_fd(fds->Own(std::move(waiter)));
+  grant->set_tx_doorbell_fd(fds->Own(std::move(provider.tx_doorbell)));
   grant->set_rx_doorbell_fd(fds->Own(std::move(provider.rx_doorbell)));
   granted_ = true;
   return absl::OkStatus();

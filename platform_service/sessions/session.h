@@ -59,6 +59,8 @@ class Session {
 
   // The first and only answer to the client's request.
   absl::Status SendGrant();
+  // Makes ahead the descriptors that the next AppendGrant takes.
+  absl::Status PrepareGrant();
   // What a generation of the driver gets of this session. It has this epoch
   // from now on.
   absl::Status AppendGrant(SessionGrant* grant, FdList* fds);
@@ -136,6 +138,7 @@ class Session {
   // Our own view of the headers of the two control areas.
   Mapping client_header_;
   Mapping provider_header_;
+  packet_stream::ProviderGrant next_grant_;  // From PrepareGrant.
   uint32_t epoch_ = 1;
   bool granted_ = false;  // Some provider had this epoch.
   bool mapped_ = false;
