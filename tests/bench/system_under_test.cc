@@ -102,7 +102,10 @@ struct SystemUnderTest::Api {
     return arguments;
   }
 
-  static void Prepare(grpc::ClientContext& context, int timeout_ms = 5000) {
+  static void Prepare(grpc::ClientContext& context, int timeout_ms = 2000) {
+    // Waits for a platform service that is being (re)started; a call that
+    // failed at once would also leave nobody to drive the connection.
+    context.set_wait_for_ready(true);
     context.set_deadline(std::chrono::system_clock::now() +
                          std::chrono::milliseconds(timeout_ms));
   }
@@ -268,7 +271,6 @@ absl::StatusOr<v1::Event> SystemUnderTest::WaitForEvent(
 absl::StatusOr<v1::Status> SystemUnderTest::GetStatus() {
   grpc::ClientContext context;
   Api::Prepare(context);
-  context.set_wait_for_ready(false);
   v1::Status status;
   RETURN_IF_ERROR(FromGrpc(api_->stub->GetStatus(&context, {}, &status)));
   return status;
