@@ -20,6 +20,7 @@ void Echo::StopWaiting() {
 SendResult Echo::Send(std::span<uint8_t> frame) {
   if (port_.PausesPartner() && !impatient_) {
     if (!port_.ObeysPause()) return SendResult::kDropped;
+    if (waiting_) return SendResult::kBusy;
     waiting_ = true;
     timer_ = loop_.After(kPatience, [this] {
       waiting_ = false;

@@ -89,6 +89,7 @@ absl::Status Server::AddConnection(UniqueFd socket, Role role) {
 
 void Server::HandleReadable(Connection* connection) {
   bool truncated = false;
+  const size_t fds_before = connection->fds.size();
   const ssize_t got =
       ReceiveWithFds(connection->socket.get(),
                      std::span(connection->buffer).subspan(connection->filled),
@@ -103,6 +104,10 @@ void Server::HandleReadable(Connection* connection) {
     return;
   }
   connection->filled += static_cast<size_t>(got);
+  // The kernel ends a receive with the bytes that carried descriptors.
+  if (connection->fds.size() != fds_before) {
+    connection->fds_end = connection->filled;
+  }
   HandleMessages(connection);
 }
 
@@ -121,15 +126,14 @@ bool Server::HandleMessages(Connection* connection) {
         std::span<const uint8_t>(connection->buffer)
             .subspan(at + sizeof(Header), header.bytes - sizeof(Header));
     at += header.bytes;
-    // The kernel ends a receive with the bytes that carried descriptors, so
-    // they belong to the message that holds the last byte of the buffer.
     std::vector<UniqueFd> fds;
-    if (at == connection->filled) fds = std::move(connection->fds);
+    if (connection->fds_end <= at) fds = std::move(connection->fds);
     connection->handler.Handle(header, body, std::move(fds), &reply_);
     if ((header.flags & kFlagNoReply) != 0) continue;
     if (!SendReply(connection, header)) return false;
   }
   connection->filled -= at;
+  connection->fds_end -= std::min(connection->fds_end, at);
   if (at != 0 && connection->filled != 0) {
     std::memmove(connection->buffer.data(), connection->buffer.data() + at,
                  connection->filled);

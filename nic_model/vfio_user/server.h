@@ -52,7 +52,10 @@ class Server {
     EventLoop::WatchId watch = 0;
     std::array<uint8_t, 2 * kServerMaxMessage> buffer;
     size_t filled = 0;
-    std::vector<UniqueFd> fds;  // Of the message at the end of `buffer`.
+    // Descriptors received, and where in `buffer` the bytes end that they came
+    // with: they belong to the message that holds the last of those bytes.
+    std::vector<UniqueFd> fds;
+    size_t fds_end = 0;
   };
   struct Listener {
     UniqueFd socket;

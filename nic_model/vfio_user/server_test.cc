@@ -282,6 +282,40 @@ TEST(ServerTest, S7_MessagesInPiecesAndInHeaps) {
   EXPECT_EQ(replies, 4);
 }
 
+TEST(ServerTest, DescriptorsGoToTheMessageTheyCameWith) {
+  Serving serving;
+  const UniqueFd socket = serving.Connect(Role::kOwner);
+  struct __attribute__((packed)) {
+    Header version_header = {1, 1, 20, kTypeCommand, 0};
+    Version version = {0, 1};
+    Header map_header = {2, 2, 48, kTypeCommand, 0};
+    DmaMapRequest map = {32, 3, 0, 0x1000, 4096};
+    Header reset_header = {3, 13, 16, kTypeCommand, 0};
+  } stream;
+  auto* bytes = reinterpret_cast<uint8_t*>(&stream);
+  const UniqueFd memory = *CreateSealedMemory("dma", kPageBytes);
+  const int fd = memory.get();
+  // The map's header goes with the descriptor; its body, and a further request,
+  // go after it.
+  const iovec first = {bytes, 20 + 16};
+  const iovec second = {bytes + 36, sizeof(stream) - 36};
+  ASSERT_EQ(SendWithFds(socket.get(), {&first, 1}, {&fd, 1}), 36);
+  ASSERT_EQ(SendWithFds(socket.get(), {&second, 1}, {}), 48);
+  // The version's reply, and then two replies without a body.
+  Header header = {};
+  ASSERT_EQ(::recv(socket.get(), &header, sizeof(header), MSG_WAITALL), 16);
+  std::vector<uint8_t> body(header.bytes - sizeof(header));
+  ASSERT_EQ(::recv(socket.get(), body.data(), body.size(), MSG_WAITALL),
+            static_cast<ssize_t>(body.size()));
+  for (const uint16_t id : {2, 3}) {
+    ASSERT_EQ(::recv(socket.get(), &header, sizeof(header), MSG_WAITALL), 16);
+    EXPECT_EQ(header.id, id);
+    EXPECT_EQ(header.error, 0u);
+  }
+  serving.Stop();
+  EXPECT_EQ(serving.device.maps.size(), 1u);
+}
+
 TEST(ServerTest, S7_PeerThatDoesNotReadIsDisconnected) {
   Serving serving;
   const UniqueFd socket = serving.Connect(Role::kDriver);
