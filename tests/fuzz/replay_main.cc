@@ -1,7 +1,9 @@
 // Runs a fuzz entry without a fuzzer: each seed file of the command line, then
-// seeded mutations of them, so that a failure replays.
+// as many seeded mutations of them as its first argument says, so that a
+// failure replays.
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <random>
@@ -12,7 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-constexpr int kMutations = 20'000;
 constexpr size_t kMaxBytes = 4096;
 
 using Input = std::vector<uint8_t>;
@@ -58,7 +59,12 @@ Input Mutate(Input input, std::mt19937& random) {
 
 int main(int argc, char** argv) {
   std::vector<Input> seeds = {{}, Input(64, 0), Input(64, 0xff)};
-  for (int i = 1; i < argc; ++i) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s MUTATIONS [SEED FILE]…\n", argv[0]);
+    return 2;
+  }
+  const int mutations = std::atoi(argv[1]);
+  for (int i = 2; i < argc; ++i) {
     std::ifstream file(argv[i], std::ios::binary);
     if (!file) {
       std::fprintf(stderr, "open seed %s: cannot be read\n", argv[i]);
@@ -69,9 +75,9 @@ int main(int argc, char** argv) {
   }
   for (const Input& seed : seeds) Run(seed);
   std::mt19937 random(1);
-  for (int i = 0; i < kMutations; ++i) {
+  for (int i = 0; i < mutations; ++i) {
     Run(Mutate(seeds[random() % seeds.size()], random));
   }
-  std::printf("%zu seeds and %d mutations\n", seeds.size(), kMutations);
+  std::printf("%zu seeds and %d mutations\n", seeds.size(), mutations);
   return 0;
 }
