@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <regex>
 #include <string>
 
 #include "base/unique_fd.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 namespace bulkhead {
@@ -26,11 +26,8 @@ TEST(Log, LinesCannotBeForged) {
   char text[200];
   const ssize_t got = ::read(read_end.get(), text, sizeof(text));
   ASSERT_GT(got, 0);
-  EXPECT_TRUE(std::regex_match(
-      std::string(text, got),
-      std::regex(R"(\d+\.\d{6} warning nic0: a\\x0ab\\x1b\[31m\\x7f)"
-                 "\n")))
-      << std::string(text, got);
+  EXPECT_THAT(std::string(text, got),
+              ::testing::EndsWith(" warning nic0: a\\x0ab\\x1b[31m\\x7f\n"));
 }
 
 }  // namespace

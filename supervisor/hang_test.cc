@@ -20,7 +20,7 @@ class HangTest : public SupervisorFixture {
 // Shows that a stopped process is killed as hung and the next one runs.
 TEST_F(HangTest, StoppedProcessIsHung) {
   Run(Quick("nic0"));
-  Run(Quick("nic1"));
+  Run(Spec("nic1"));
   const pid_t victim = Pid("nic0");
   ::kill(victim, SIGSTOP);
   ASSERT_TRUE(UntilDied("nic0"));
@@ -44,7 +44,9 @@ TEST_F(HangTest, SpinningProcessIsHung) {
 
 // Shows that answering pings is not enough: work that waits must be done.
 TEST_F(HangTest, ProgressIsAskedFor) {
-  Run(Quick("nic0"), "no_progress");
+  ProcessSpec spec = Quick("nic0");
+  spec.mutable_heartbeat()->set_misses(1000);
+  Run(spec, "no_progress");
   ASSERT_TRUE(UntilDied("nic0"));
   EXPECT_TRUE(
       absl::StartsWith(died_["nic0"][0].cause(), "hung: work waits, none done"))

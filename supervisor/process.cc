@@ -20,8 +20,10 @@ constexpr milliseconds kDefaultStartTimeout(5000);
 constexpr milliseconds kStopTimeout(1000);
 // Between the end of file on a child's channel and its pidfd.
 constexpr milliseconds kExitAfterEndOfChannel(200);
-// The next spare is spawned when the recovery it would disturb is over.
+// The next spare is spawned when the recovery it would disturb is over; at the
+// first start there are many others yet to be started, which come first.
 constexpr milliseconds kSpareDelay(5);
+constexpr milliseconds kFirstSpareDelay(100);
 // An honest child sends one Pong per tick, and Ready and Started once.
 constexpr uint32_t kMaxMessagesPerTick = 64;
 // Messages that a dead child may have left, among them its Failed.
@@ -359,7 +361,9 @@ void Process::HandleStarted() {
   heartbeat_.emplace(Heartbeat::LimitsOf(spec_.heartbeat()), started_ns_);
   ScheduleTick();
   Enter(ProcessState::RUNNING);
-  if (spec_.warm_spare()) spare_.Want(kSpareDelay);
+  if (spec_.warm_spare()) {
+    spare_.Want(generation_ == 1 ? kFirstSpareDelay : kSpareDelay);
+  }
 }
 
 void Process::HandleEndOfChannel() {

@@ -52,6 +52,8 @@ ProcessSpec SupervisorFixture::Spec(const std::string& name,
   spec.set_program(ProgramPath("supervisor/testing/test_child"));
   for (const std::string& argument : arguments) spec.add_arguments(argument);
   spec.set_needs_payload(true);
+  // Only tests of hangs are about them: a loaded machine must not add any.
+  spec.mutable_heartbeat()->set_misses(200);
   return spec;
 }
 

@@ -35,7 +35,7 @@ class SupervisorFixture : public ::testing::Test {
   SupervisorFixture();
   ~SupervisorFixture() override;
 
-  // A spec for the test child with quick limits.
+  // A spec for the test child.
   static ProcessSpec Spec(const std::string& name,
                           const std::vector<std::string>& arguments = {});
 
