@@ -25,6 +25,8 @@ struct Options {
   bool memif = true;
   int repetitions = 5;
   uint32_t milliseconds = 300;
+  uint32_t bytes = 0;  // 0: all.
+  uint32_t batch = 0;
 };
 
 struct Compared {
@@ -64,6 +66,8 @@ int Run(const Options& options) {
   Report report("session", options.json);
   for (const uint32_t bytes : {64u, 1518u}) {
     for (const uint32_t batch : {32u, 1u}) {
+      if (options.bytes != 0 && options.bytes != bytes) continue;
+      if (options.batch != 0 && options.batch != batch) continue;
       Flow flow = {.frame_bytes = bytes,
                    .batch = batch,
                    .milliseconds = options.milliseconds};
@@ -93,10 +97,11 @@ int Run(const Options& options) {
 int Usage() {
   std::fprintf(stderr,
                "usage: session_bench [--json] [--no-memif] [--repetitions=N] "
-               "[--milliseconds=N]\n"
+               "[--milliseconds=N] [--bytes=N] [--batch=N]\n"
                "  --repetitions=N   of each case; default 5, 1 to 100\n"
                "  --milliseconds=N  of each measurement; default 300, 10 to "
-               "10000\n");
+               "10000\n"
+               "  --bytes=64|1518, --batch=1|32: only these cases\n");
   return 2;
 }
 
@@ -125,6 +130,11 @@ int main(int argc, char** argv) {
       options.repetitions = n;
     } else if (int ms = Number(argv[i], "--milliseconds=", 10, 10'000)) {
       options.milliseconds = static_cast<uint32_t>(ms);
+    } else if (argument == "--bytes=64" || argument == "--bytes=1518") {
+      options.bytes =
+          static_cast<uint32_t>(Number(argv[i], "--bytes=", 1, 1518));
+    } else if (argument == "--batch=1" || argument == "--batch=32") {
+      options.batch = static_cast<uint32_t>(Number(argv[i], "--batch=", 1, 32));
     } else {
       return Usage();
     }
