@@ -7,6 +7,7 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "nic_driver/framework/device_grant.h"
+#include "nic_driver/framework/prefault.h"
 #include "supervisor/child.h"
 
 namespace bulkhead::nic_driver {
@@ -46,6 +47,7 @@ int RunDriverProcess(absl::string_view name, DriverFactory factory) {
     return 1;
   }
   child = *std::move(created);
+  PrefaultProgram();
   (*loop)->Run();
   return 0;
 }
