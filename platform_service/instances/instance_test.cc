@@ -1,0 +1,583 @@
+// Drives an instance with a played supervisor, a played driver and a fake
+// device: the order of a recovery, what a session lives through, and what
+// becomes of a driver that asks for what it may not have.
+#include "platform_service/instances/instance.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "platform_service/testing/fake_device.h"
+#include "platform_service/testing/fake_supervisor.h"
+
+namespace bulkhead::platform {
+namespace {
+
+using packet_stream::SessionState;
+using supervisor::FromSupervisor;
+using supervisor::ProcessState;
+
+constexpr char kName[] = "nic0";
+
+// The driver's side of one generation.
+struct PlayedDriver {
+  DeviceGrant grant;
+  std::vector<UniqueFd> fds;
+  SeqpacketChannel channel;
+
+  void Say(const FromDriver& message) { (void)channel.Send(message); }
+  // The next message from the platform; an empty one if none waits.
+  ToDriver Hear(std::vector<UniqueFd>* got = nullptr) {
+    ToDriver message;
+    std::vector<UniqueFd> ignored;
+    (void)channel.Receive(&message, got == nullptr ? &ignored : got);
+    return message;
+  }
+};
+
+class InstanceTest : public testing::Test {
+ protected:
+  InstanceTest() : loop_(*EventLoop::Create()), supervisor_(*loop_) {
+    SupervisorLink::Handlers handlers;
+    handlers.died = [this](const auto& died) { instance_->OnDied(died); };
+    handlers.state = [this](const auto& state) { instance_->OnState(state); };
+    handlers.removed = [this](const auto&) { gone_ = instance_->OnRemoved(); };
+    handlers.event = [](const auto&) {};
+    handlers.parked = [](auto, auto, auto) {};
+    handlers.restored = [](auto) {};
+    handlers.refused = [](const auto&, const auto&) {};
+    handlers.lost = [] {};
+    link_ = *SupervisorLink::Create(*loop_, supervisor_.TakeChannel(),
+                                    std::move(handlers));
+    nic_.Plug();
+    nic_.down = [this](const std::string& reason) {
+      instance_->OnDeviceDown(reason);
+    };
+    InstanceSpec spec;
+    spec.name = kName;
+    spec.program = "/bin/driver";
+    spec.rule.driver = "driver";
+    spec.device.address = "1000:01:00.0";
+    spec.device.name = "port0";
+    instance_ = *Instance::Create(*loop_, *link_, spec, nic_);
+  }
+
+  // Definition, grant, Attached: the running state most tests start from.
+  PlayedDriver Bring() {
+    instance_->Define();
+    instance_->OnDeviceUp(instance_->spec().device);
+    supervisor_.Turn();
+    return Attach();
+  }
+
+  PlayedDriver TakeGrant() {
+    PlayedDriver driver;
+    FakeSupervisor::Order begin = supervisor_.TakeBegin();
+    EXPECT_TRUE(begin.message.has_begin());
+    EXPECT_TRUE(driver.grant.ParseFromString(begin.message.begin().payload()));
+    driver.fds = std::move(begin.fds);
+    if (driver.grant.platform_fd() < driver.fds.size()) {
+      driver.channel =
+          SeqpacketChannel(std::move(driver.fds[driver.grant.platform_fd()]));
+    }
+    return driver;
+  }
+
+  PlayedDriver Attach() {
+    PlayedDriver driver = TakeGrant();
+    ++generation_;
+    Tell(ProcessState::RUNNING);
+    FromDriver enable;
+    enable.mutable_enable_dma()->set_request(1);
+    driver.Say(enable);
+    FromDriver attached;
+    attached.mutable_attached()->set_mac(std::string("\x02\0\0\0\0\1", 6));
+    attached.mutable_attached()->set_max_mtu(9000);
+    driver.Say(attached);
+    FromDriver link;
+    link.mutable_link()->set_up(true);
+    link.mutable_link()->set_speed_mbps(1000);
+    driver.Say(link);
+    supervisor_.Turn();
+    EXPECT_TRUE(driver.Hear().has_dma_enabled());
+    EXPECT_EQ(instance_->phase(), Instance::Phase::kAttached);
+    return driver;
+  }
+
+  void Tell(ProcessState::Phase phase) {
+    FromSupervisor message;
+    message.mutable_state()->set_name(kName);
+    message.mutable_state()->set_phase(phase);
+    message.mutable_state()->set_generation(generation_);
+    supervisor_.Say(message);
+  }
+
+  void Die(bool parked = false) {
+    FromSupervisor message;
+    message.mutable_died()->set_name(kName);
+    message.mutable_died()->set_generation(generation_);
+    message.mutable_died()->set_cause("killed by signal 9");
+    message.mutable_died()->set_parked(parked);
+    if (parked) message.mutable_died()->set_reason("failed 10 times in a row");
+    supervisor_.Say(message);
+  }
+
+  // A session as SessionServer would hand it over; `client_` is its client.
+  Session* Open(uint32_t buffers = 16) {
+    auto pair = SeqpacketChannel::CreatePair();
+    client_ = std::move(pair->first);
+    SessionIdentity identity;
+    identity.id = next_session_++;
+    identity.label = "probe";
+    identity.instance = kName;
+    identity.geometry = {buffers, buffers, 2048};
+    auto session = Session::Create(*loop_, *link_, identity,
+                                   std::move(pair->second), {}, nullptr);
+    EXPECT_TRUE(session.ok());
+    Session* raw = session->get();
+    EXPECT_TRUE(instance_->OpenSession(*std::move(session)).ok());
+    supervisor_.Turn();
+    return raw;
+  }
+
+  DmaArea AllocDma(PlayedDriver& driver, uint64_t bytes) {
+    FromDriver message;
+    message.mutable_alloc_dma()->set_request(7);
+    message.mutable_alloc_dma()->set_bytes(bytes);
+    driver.Say(message);
+    supervisor_.Turn();
+    std::vector<UniqueFd> fds;
+    ToDriver reply = driver.Hear(&fds);
+    EXPECT_TRUE(reply.has_dma_granted()) << reply.refused().reason();
+    for (UniqueFd& fd : fds) driver.fds.push_back(std::move(fd));
+    return reply.dma_granted().area();
+  }
+
+  std::unique_ptr<EventLoop> loop_;
+  FakeSupervisor supervisor_;
+  std::unique_ptr<SupervisorLink> link_;
+  FakeNic nic_;
+  SeqpacketChannel client_;
+  std::unique_ptr<Instance> instance_;
+  uint32_t generation_ = 0;
+  uint64_t next_session_ = 1;
+  bool gone_ = false;
+};
+
+TEST_F(InstanceTest, GrantHoldsWhatTheDriverNeedsAndNoMore) {
+  instance_->Define();
+  supervisor_.Turn();
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());  // No device yet.
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  const PlayedDriver driver = TakeGrant();
+  EXPECT_EQ(driver.grant.irq_fd_size(), 3);
+  EXPECT_EQ(driver.grant.session_size(), 0);
+  EXPECT_EQ(driver.grant.prepared_size(), 0);
+  // Connection, channel, counters, three interrupts.
+  EXPECT_EQ(driver.fds.size(), 6u);
+  EXPECT_FALSE(nic_.state.bus_master());
+}
+
+TEST_F(InstanceTest, S3_BusMasteringIsOnOnlyWhenTheDriverAsks) {
+  instance_->Define();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  EXPECT_FALSE(nic_.state.bus_master());
+  Attach();
+  EXPECT_TRUE(nic_.state.bus_master());
+}
+
+TEST_F(InstanceTest, S4_DeviceIsSafeBeforeTheNextGenerationBegins) {
+  PlayedDriver driver = Bring();
+  const DmaArea old_ring = AllocDma(driver, 8192);
+  nic_.state.log.clear();
+  Die();
+  const PlayedDriver next = TakeGrant();
+  // Bus mastering off, reset, read back, and only then anything else.
+  const int off = nic_.state.Find("bme_off");
+  const int reset = nic_.state.Find("reset");
+  const int verified = nic_.state.Find("read", reset);
+  const int unmapped =
+      nic_.state.Find("unmap " + std::to_string(old_ring.iova()));
+  EXPECT_EQ(off, 0);
+  EXPECT_LT(off, reset);
+  EXPECT_LT(reset, verified);
+  EXPECT_LT(verified, unmapped);
+  EXPECT_FALSE(nic_.state.bus_master());
+  // The new ring is another one, of the same size.
+  ASSERT_EQ(next.grant.prepared_size(), 1);
+  EXPECT_EQ(next.grant.prepared(0).bytes(), 8192u);
+  EXPECT_NE(next.grant.prepared(0).iova(), old_ring.iova());
+  EXPECT_EQ(nic_.state.maps.count(old_ring.iova()), 0u);
+  EXPECT_GE(supervisor_.FindEvent("dma_off"), 0);
+  EXPECT_LT(supervisor_.FindEvent("dma_off"), supervisor_.FindEvent("reset"));
+}
+
+TEST_F(InstanceTest, S4_PreparedRingsAreZeroedAfterTheReset) {
+  PlayedDriver driver = Bring();
+  AllocDma(driver, 4096);
+  Die();
+  // The second generation dies too, after its successor's memory was prepared
+  // and the hostile NIC had time to write to it.
+  PlayedDriver second = Attach();
+  loop_->RunOnce(20);  // Past the delay after which it is prepared.
+  supervisor_.Turn();
+  FakeSupervisor::Order& parked = supervisor_.parked["instance/nic0"];
+  for (const UniqueFd& fd : parked.fds) {
+    auto view = Mapping::MapSealed(fd.get(), 4096, Access::kReadWrite);
+    if (view.ok()) std::memset(view->data(), 0x5a, 64);
+  }
+  Die();
+  PlayedDriver third = TakeGrant();
+  ASSERT_EQ(third.grant.prepared_size(), 1);
+  auto ring =
+      Mapping::MapSealed(third.fds[third.grant.prepared(0).memory_fd()].get(),
+                         4096, Access::kReadOnly);
+  ASSERT_TRUE(ring.ok());
+  for (size_t i = 0; i < ring->bytes(); ++i) ASSERT_EQ(ring->data()[i], 0);
+}
+
+TEST_F(InstanceTest, S4_DeviceThatDoesNotResetIsTakenOut) {
+  Bring();
+  nic_.state.fail = "reset";
+  Die();
+  ASSERT_EQ(nic_.failures.size(), 1u);
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  EXPECT_EQ(instance_->phase(), Instance::Phase::kRecovering);
+  EXPECT_NE(instance_->reason(), "");
+  // It comes back, and so does the instance.
+  nic_.state.fail.clear();
+  nic_.Plug();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  Attach();
+}
+
+TEST_F(InstanceTest, S6_SessionOutlivesDrivers) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  EXPECT_TRUE(driver.Hear().has_open_session());
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+  EXPECT_EQ(session->epoch(), 1u);
+  Die();
+  EXPECT_EQ(session->status().state, SessionState::kRecovering);
+  EXPECT_EQ(session->epoch(), 2u);
+  EXPECT_EQ(session->status().epoch, 2u);
+  PlayedDriver next = Attach();
+  ASSERT_EQ(next.grant.session_size(), 1);
+  EXPECT_EQ(next.grant.session(0).session_id(), session->id());
+  EXPECT_EQ(next.grant.session(0).epoch(), 2u);
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+  EXPECT_EQ(session->status().generation, 2u);
+  EXPECT_TRUE(session->status().link_up);
+}
+
+TEST_F(InstanceTest, S6_SessionOutlivesTheDevice) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  nic_.Unplug("its model died");
+  supervisor_.Turn();
+  EXPECT_EQ(session->status().state, SessionState::kRecovering);
+  EXPECT_FALSE(session->mapped());
+  EXPECT_TRUE(supervisor_.Take([](const auto& m) { return m.has_restart(); })
+                  .message.has_restart());
+  Die();
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  nic_.Plug();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  PlayedDriver next = Attach();
+  EXPECT_EQ(next.grant.session_size(), 1);
+  EXPECT_TRUE(session->mapped());
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+}
+
+TEST_F(InstanceTest, S3_SessionMemoryIsMappedForTheNicAlone) {
+  PlayedDriver driver = Bring();
+  Open();
+  EXPECT_GE(nic_.state.Find("map_ro"), 0);  // Frames to send.
+  EXPECT_GE(nic_.state.Find("map_rw"), 0);  // Frames received.
+  std::vector<UniqueFd> fds;
+  const ToDriver message = driver.Hear(&fds);
+  ASSERT_TRUE(message.has_open_session());
+  EXPECT_EQ(fds.size(), 4u);  // Two control areas, two bells: no frame memory.
+  const SessionGrant& grant = message.open_session().session();
+  const uint64_t bytes = 16 * 2048;
+  for (const UniqueFd& fd : fds) {
+    EXPECT_FALSE(Mapping::MapSealed(fd.get(), bytes, Access::kReadOnly).ok());
+  }
+  // The client's control area cannot be written by the driver.
+  EXPECT_FALSE(Mapping::MapAny(fds[grant.client_control_fd()].get(), 0, 4096,
+                               Access::kReadWrite)
+                   .ok());
+}
+
+TEST_F(InstanceTest, S4_SessionMemoryIsFreedAfterTheDriverLetGo) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  const uint64_t id = session->id();
+  driver.Hear();
+  client_.Close();  // The client vanishes.
+  supervisor_.Turn();
+  EXPECT_FALSE(instance_->busy());
+  EXPECT_EQ(driver.Hear().close_session().session_id(), id);
+  EXPECT_EQ(nic_.state.maps.size(), 2u);  // Still the NIC's.
+  FromDriver closed;
+  closed.mutable_session_closed()->set_session_id(id);
+  driver.Say(closed);
+  supervisor_.Turn();
+  EXPECT_TRUE(nic_.state.maps.empty());
+  EXPECT_EQ(supervisor_.parked.count("session/" + std::to_string(id)), 0u);
+}
+
+TEST_F(InstanceTest, S4_DriverThatDoesNotLetGoIsKilledFirst) {
+  PlayedDriver driver = Bring();
+  Open();
+  supervisor_.orders.clear();
+  client_.Close();
+  for (int i = 0; i < 40 && supervisor_.orders.empty(); ++i) {
+    loop_->RunOnce(100);
+    supervisor_.Receive();
+  }
+  EXPECT_NE(supervisor_.TakeBreach().find("did not close session"),
+            std::string::npos);
+  EXPECT_EQ(nic_.state.maps.size(), 2u);
+  Die();
+  // Reset first, then unmapped.
+  EXPECT_LT(nic_.state.Find("reset"), nic_.state.Find("unmap"));
+  EXPECT_TRUE(nic_.state.maps.empty());
+}
+
+TEST_F(InstanceTest, NextClientWaitsUntilTheLastSessionIsClosed) {
+  PlayedDriver driver = Bring();
+  Session* first = Open();
+  const uint64_t first_id = first->id();
+  driver.Hear();
+  client_.Close();
+  supervisor_.Turn();
+  Session* second = Open();
+  EXPECT_TRUE(driver.Hear().has_close_session());
+  EXPECT_EQ(driver.Hear().message_case(), ToDriver::MESSAGE_NOT_SET);
+  EXPECT_EQ(second->status().state, SessionState::kRecovering);
+  FromDriver closed;
+  closed.mutable_session_closed()->set_session_id(first_id);
+  driver.Say(closed);
+  supervisor_.Turn();
+  EXPECT_EQ(driver.Hear().open_session().session().session_id(), second->id());
+  EXPECT_EQ(second->status().state, SessionState::kRunning);
+}
+
+TEST_F(InstanceTest, S5_ParkedInstanceTellsItsSessionAndComesBack) {
+  Bring();
+  Session* session = Open();
+  Die(/*parked=*/true);
+  EXPECT_EQ(instance_->phase(), Instance::Phase::kParked);
+  EXPECT_EQ(session->status().state, SessionState::kParked);
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  EXPECT_FALSE(nic_.state.bus_master());
+  Tell(ProcessState::WAITING);  // An operator's restart.
+  Attach();
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+}
+
+TEST_F(InstanceTest, S5_BrokenSessionEndsAloneAndTheDriverGoesOn) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  driver.Hear();
+  FromDriver broken;
+  broken.mutable_session_broken()->set_session_id(session->id());
+  broken.mutable_session_broken()->set_reason("tx tail jumped\nforged: line");
+  driver.Say(broken);
+  supervisor_.Turn();
+  EXPECT_TRUE(driver.Hear().has_close_session());
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  const int event = supervisor_.FindEvent("session_broken");
+  ASSERT_GE(event, 0);
+  EXPECT_EQ(supervisor_.events[event].text().find('\n'), std::string::npos);
+}
+
+TEST_F(InstanceTest, DriverOverItsQuotaIsRefusedWithNumbers) {
+  PlayedDriver driver = Bring();
+  FromDriver message;
+  message.mutable_alloc_dma()->set_request(9);
+  message.mutable_alloc_dma()->set_bytes(uint64_t{1} << 40);
+  driver.Say(message);
+  supervisor_.Turn();
+  const ToDriver reply = driver.Hear();
+  ASSERT_TRUE(reply.has_refused());
+  EXPECT_EQ(reply.refused().request(), 9u);
+  EXPECT_NE(reply.refused().reason().find("are left"), std::string::npos);
+}
+
+// Each message that no honest driver sends ends this generation, with a reason
+// that names it.
+TEST_F(InstanceTest, S3_HostileDriverIsAccused) {
+  struct Case {
+    const char* reason;
+    FromDriver message;
+  };
+  std::vector<Case> cases(5);
+  cases[0].reason = "says nothing";
+  cases[1].reason = "Attached twice";
+  cases[1].message.mutable_attached()->set_mac(std::string(6, '\2'));
+  cases[2].reason = "SessionClosed";
+  cases[2].message.mutable_session_closed()->set_session_id(99);
+  cases[3].reason = "SessionBroken";
+  cases[3].message.mutable_session_broken()->set_session_id(99);
+  cases[4].reason = "free DMA memory";
+  cases[4].message.mutable_free_dma()->set_iova(4096);
+  for (Case& hostile : cases) {
+    PlayedDriver driver = generation_ == 0 ? Bring() : Attach();
+    driver.Say(hostile.message);
+    supervisor_.Turn();
+    EXPECT_NE(supervisor_.TakeBreach().find(hostile.reason), std::string::npos)
+        << hostile.reason;
+    Die();
+  }
+}
+
+TEST_F(InstanceTest, FloodOfMessagesIsAccused) {
+  PlayedDriver driver = Bring();
+  FromDriver link;
+  link.mutable_link()->set_up(true);
+  for (int i = 0; i < 400; ++i) {
+    driver.Say(link);
+    if (i % 16 == 0) supervisor_.Turn();
+  }
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach().find("messages a second"),
+            std::string::npos);
+}
+
+TEST_F(InstanceTest, DescriptorsFromADriverAreAccused) {
+  PlayedDriver driver = Bring();
+  FromDriver link;
+  link.mutable_link()->set_up(true);
+  const int fd = 0;
+  (void)driver.channel.Send(link, {&fd, 1});
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach().find("descriptors"), std::string::npos);
+}
+
+TEST_F(InstanceTest, MessageOfADeadGenerationReachesNobody) {
+  PlayedDriver old = Bring();
+  Die();
+  TakeGrant();
+  FromDriver enable;
+  enable.mutable_enable_dma()->set_request(1);
+  old.Say(enable);
+  supervisor_.Turn();
+  EXPECT_FALSE(nic_.state.bus_master());
+}
+
+TEST_F(InstanceTest, S10_RemovalGivesEverythingBack) {
+  PlayedDriver driver = Bring();
+  AllocDma(driver, 4096);
+  Open();
+  instance_->Remove();
+  supervisor_.Turn();
+  FromSupervisor removed;
+  removed.mutable_removed()->set_name(kName);
+  supervisor_.Say(removed);
+  EXPECT_TRUE(gone_);
+  instance_.reset();
+  supervisor_.Turn();
+  EXPECT_FALSE(nic_.state.bus_master());
+  EXPECT_TRUE(supervisor_.parked.empty());
+}
+
+TEST_F(InstanceTest, S6_SessionStaysOverAChangeOfDriver) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  InstanceSpec spec = instance_->spec();
+  spec.program = "/bin/other_driver";
+  instance_->Redefine(spec);
+  FromSupervisor removed;
+  removed.mutable_removed()->set_name(kName);
+  supervisor_.Say(removed);
+  EXPECT_FALSE(gone_);
+  EXPECT_EQ(supervisor_.Take([](const auto& m) { return m.has_define(); })
+                .message.define()
+                .spec()
+                .program(),
+            "/bin/other_driver");
+  generation_ = 0;
+  Attach();
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+  EXPECT_EQ(session->epoch(), 2u);
+}
+
+TEST_F(InstanceTest, ReconfigurationIsToldToTheRunningDriver) {
+  PlayedDriver driver = Bring();
+  policy::DriverRule rule = instance_->spec().rule;
+  rule.config.mtu = 9000;
+  instance_->Reconfigure(rule);
+  EXPECT_EQ(driver.Hear().configure().config().mtu(), 9000u);
+}
+
+// What was parked, given to a new object, goes on with the running driver.
+TEST_F(InstanceTest, S5_RestoredInstanceLeavesTheDriverAlone) {
+  PlayedDriver driver = Bring();
+  AllocDma(driver, 4096);
+  Open();
+  EXPECT_TRUE(driver.Hear().has_open_session());
+  FakeSupervisor::Order parked = std::move(supervisor_.parked["instance/nic0"]);
+  FakeSupervisor::Order session = std::move(supervisor_.parked["session/1"]);
+  const InstanceSpec spec = instance_->spec();
+  instance_.reset();
+  nic_.state.log.clear();
+  // The container is the same one: its mappings are adopted.
+  const auto maps = nic_.state.maps;
+  nic_.down = nullptr;
+  nic_.Plug();
+  nic_.state.maps = maps;
+  auto restored = Instance::Restore(
+      *loop_, *link_, spec, nic_,
+      ParkedEntry(parked.message.park().state(), std::move(parked.fds)));
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  instance_ = *std::move(restored);
+  auto adopted = Session::Restore(
+      *loop_, *link_,
+      ParkedEntry(session.message.park().state(), std::move(session.fds)));
+  ASSERT_TRUE(adopted.ok()) << adopted.status();
+  instance_->AdoptSession(*std::move(adopted));
+  Tell(ProcessState::RUNNING);
+  EXPECT_EQ(nic_.state.Find("reset"), -1);
+  EXPECT_EQ(nic_.state.Find("bme_off"), -1);
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  EXPECT_EQ(instance_->session()->status().state, SessionState::kRunning);
+  // The old channel still works, and so does a recovery.
+  AllocDma(driver, 8192);
+  Die();
+  EXPECT_EQ(Attach().grant.session_size(), 1);
+  EXPECT_EQ(instance_->session()->epoch(), 2u);
+}
+
+TEST_F(InstanceTest, S5_DeathWithoutAPlatformServiceIsMadeGood) {
+  PlayedDriver driver = Bring();
+  supervisor_.Turn();
+  FakeSupervisor::Order parked = std::move(supervisor_.parked["instance/nic0"]);
+  const InstanceSpec spec = instance_->spec();
+  instance_.reset();
+  nic_.down = nullptr;
+  nic_.Plug();
+  auto restored = Instance::Restore(
+      *loop_, *link_, spec, nic_,
+      ParkedEntry(parked.message.park().state(), std::move(parked.fds)));
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  instance_ = *std::move(restored);
+  nic_.state.log.clear();
+  Tell(ProcessState::WAITING);  // Generation 1 has died unseen.
+  EXPECT_GE(nic_.state.Find("reset"), 0);
+  Attach();
+  // The supervisor's own word of it comes too late to matter.
+  generation_ = 1;
+  Die();
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+}
+
+}  // namespace
+}  // namespace bulkhead::platform
