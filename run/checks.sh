@@ -84,7 +84,9 @@ report() {
 # accounted BEFORE AFTER REPORT INSTANCE: checks S8 for an echoing link: every
 # frame of the session is acknowledged, dropped with a name, or indeterminate,
 # and three witnesses agree: the session (the client counts), the driver, and
-# the NIC. BEFORE and AFTER are `status --json` around the run.
+# the NIC. A driver counts a batch of at most 64 frames right after it handed it
+# over; one that is killed between leaves that batch uncounted. BEFORE and AFTER
+# are `status --json` around the run.
 accounted() {
   local link=$4 counts
   counts=$(jq -n --slurpfile before "$1" --slurpfile after "$2" \
@@ -98,6 +100,7 @@ accounted() {
       dropped: ($s.tx_dropped_invalid + $s.tx_dropped_no_link
         + $s.tx_dropped_device),
       indeterminate: $s.tx_indeterminate, in_flight: $r.in_flight,
+      deaths: $s.recoveries,
       received: $s.rx_received, back: ($r.received + $r.corrupted + $r.foreign),
       nic_tx: delta("model_counters"; "tx_frames"),
       nic_dropped: delta("model_counters"; "network_dropped"),
@@ -122,13 +125,14 @@ accounted() {
     holds "$file" '.done <= .nic_tx and .nic_tx <= .done + .indeterminate
       and .nic_tx == .nic_rx + .nic_missed + .nic_dropped'
   check "$link: S8 driver: $(value "$file" \
-    '"\(.driver_rx) handed over = \(.received) received by the client; \(.nic_rx - .driver_rx - .driver_rx_dropped) died in its rings"')" \
-    holds "$file" '.driver_rx == .received and .received == .back
-      and .nic_rx >= .driver_rx + .driver_rx_dropped'
+    '"\(.driver_rx) handed over = \(.received) received by the client; \(.nic_rx - .received - .driver_rx_dropped) died in its rings"')" \
+    holds "$file" '.driver_rx <= .received and .received == .back
+      and .received <= .driver_rx + 64 * .deaths
+      and .nic_rx >= .received + .driver_rx_dropped'
   check "$link: S8 together: $(value "$file" \
-    '"\(.sent) − \(.received) lost = \(.sent - .nic_tx) not sent + \(.nic_missed + .nic_dropped) missed or dropped + \(.nic_rx - .driver_rx) dropped by or with the driver"')" \
+    '"\(.sent) − \(.received) lost = \(.sent - .nic_tx) not sent + \(.nic_missed + .nic_dropped) missed or dropped + \(.nic_rx - .received) dropped by or with the driver"')" \
     holds "$file" '.sent - .received ==
-      (.sent - .nic_tx) + .nic_missed + .nic_dropped + (.nic_rx - .driver_rx)'
+      (.sent - .nic_tx) + .nic_missed + .nic_dropped + (.nic_rx - .received)'
 }
 
 # Takes everything down, checks that nothing is left (S10), counts, exits.

@@ -7,16 +7,32 @@
 
 namespace bulkhead::cli {
 
+namespace {
+
+// The last word of a recovery, docs/events.md.
+bool Completes(const std::string& kind) {
+  return kind == "first_frame" || kind == "took_over" || kind == "parked";
+}
+
+// Somebody asked for something new: the recovery, if one went on, is over. A
+// model's recovery has no last word of its own.
+bool IsOutside(const std::string& kind) {
+  return kind == "signal" || kind == "session_opened" ||
+         kind == "session_closed" || kind == "stopped" || kind == "apply" ||
+         kind == "down";
+}
+
+}  // namespace
+
 std::optional<uint64_t> EventChain::SinceDeath(
     const platform::v1::Event& event) {
+  if (IsOutside(event.kind())) open_.erase(event.process());
   if (event.kind() == "died") open_[event.process()] = event.time_ns();
   const auto chain = open_.find(event.process());
   if (chain == open_.end()) return std::nullopt;
   const uint64_t since_ns =
       event.time_ns() - std::min(event.time_ns(), chain->second);
-  if (event.kind() == "first_frame" || event.kind() == "parked") {
-    open_.erase(chain);
-  }
+  if (Completes(event.kind())) open_.erase(chain);
   return since_ns;
 }
 

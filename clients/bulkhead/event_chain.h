@@ -12,8 +12,9 @@
 
 namespace bulkhead::cli {
 
-// Guarantees: of each process, a chain begins with `died` and ends with
-// `first_frame`, `parked` or the next `died`.
+// Guarantees: of each process, a chain begins with `died` and ends with what
+// completes it (`first_frame`, `took_over`, `parked`) or with the first event
+// that belongs to no recovery.
 class EventChain {
  public:
   // Nanoseconds since the death of the chain that `event` belongs to (0 for the

@@ -82,6 +82,14 @@ TEST(EventChain, CountsFromTheDeathOfTheSameProcess) {
   EXPECT_FALSE(chain.SinceDeath(EventOf("nic1", "spawned", 2000)).has_value());
 }
 
+TEST(EventChain, AModelsRecoveryEndsWithTheNextRequest) {
+  EventChain chain;
+  chain.SinceDeath(EventOf("port0", "died", 100));
+  EXPECT_EQ(chain.SinceDeath(EventOf("port0", "started", 300)), 200'000u);
+  EXPECT_FALSE(chain.SinceDeath(EventOf("port0", "signal", 9000)).has_value());
+  EXPECT_FALSE(chain.SinceDeath(EventOf("port0", "ready", 9100)).has_value());
+}
+
 TEST(EventChain, AnEventThatSeemsEarlierThanTheDeathIsNotHugelyLater) {
   EventChain chain;
   chain.SinceDeath(EventOf("nic0", "died", 100));

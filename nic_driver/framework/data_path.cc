@@ -46,7 +46,15 @@ bool DataPath::Poll() {
   moved += SubmitTx();
   if (moved == 0) return false;
   session_->Flush();
+  CountPublished();
   return true;
+}
+
+// Only now: a driver that is killed before has handed nothing over, and its
+// counters must not say that it has (S8).
+void DataPath::CountPublished() {
+  Bump(counters_.rx_packets, std::exchange(rx_unpublished_frames_, 0));
+  Bump(counters_.rx_bytes, std::exchange(rx_unpublished_bytes_, 0));
 }
 
 size_t DataPath::ReapTx() {
@@ -168,8 +176,8 @@ size_t DataPath::HarvestRx() {
   if (unused_count > 0) {
     session_->ReturnFreeRx(std::span(numbers_).first(unused_count));
   }
-  Bump(counters_.rx_packets, frames);
-  Bump(counters_.rx_bytes, bytes);
+  rx_unpublished_frames_ += frames;
+  rx_unpublished_bytes_ += bytes;
   frames_moved_ += frames;
   return count;
 }

@@ -65,6 +65,7 @@ class DataPath {
   size_t ReapTx();
   size_t SubmitTx();
   size_t HarvestRx();
+  void CountPublished();
   size_t RefillRx();
   // Decides on one frame, and queues its pieces for the device or their
   // acknowledgements.
@@ -81,6 +82,8 @@ class DataPath {
   TxLimits limits_;
   bool tx_blocked_ = false;
   uint64_t frames_moved_ = 0;
+  uint64_t rx_unpublished_frames_ = 0;  // Harvested, not yet flushed.
+  uint64_t rx_unpublished_bytes_ = 0;
   uint64_t tx_frames_held_ = 0;
 
   // Scratch of one batch; here, so that it is not initialised at every turn.
