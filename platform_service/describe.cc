@@ -116,7 +116,8 @@ v1::Instance DescribeInstance(const Instance& instance,
   message.set_name(spec.name);
   message.set_driver(spec.rule.driver);
   message.set_device(spec.device.address);
-  message.set_phase("waiting");
+  message.set_phase(instance.phase() == Instance::Phase::kParked ? "parked"
+                                                                 : "waiting");
   message.set_reason(instance.reason());
   if (process != nullptr) {
     message.set_phase(PhaseWord(process->phase()));

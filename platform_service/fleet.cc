@@ -357,9 +357,14 @@ void Fleet::OnRemoved(const std::string& name) {
 
 void Fleet::OnRefused(const std::string& name, const std::string& reason) {
   LogWarning(absl::StrCat("the supervisor refused: ", reason));
-  if (Instance* instance = FindInstance(name)) instance->set_reason(reason);
+  if (Instance* instance = FindInstance(name)) instance->OnRefused(reason);
   // A process that could not be defined cannot be waited for.
   if (leaving_.count(name) != 0) OnRemoved(name);
+}
+
+bool Fleet::DefineAgain(const std::string& name) {
+  Instance* instance = FindInstance(name);
+  return instance != nullptr && instance->DefineAgain();
 }
 
 // --- Restart of the platform service --------------------------------------

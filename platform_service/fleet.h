@@ -65,6 +65,8 @@ class Fleet {
   void OnDied(const supervisor::FromSupervisor::Died& died);
   void OnRemoved(const std::string& name);
   void OnRefused(const std::string& name, const std::string& reason);
+  // As Instance::DefineAgain; false as well when there is no such instance.
+  bool DefineAgain(const std::string& name);
 
   const policy::Plan& plan() const { return plan_; }
   const std::map<std::string, std::unique_ptr<Instance>>& instances() const {

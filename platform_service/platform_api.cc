@@ -142,6 +142,7 @@ absl::Status Platform::Restart(const std::string& name) {
   if (name == kOwnName) {
     return Kill(name, SIGKILL).status();
   }
+  if (fleet_->DefineAgain(name)) return absl::OkStatus();
   if (processes_.count(name) == 0) {
     return absl::NotFoundError(absl::StrCat(
         "restart ", name, ": no such process; there is ", ProcessNames()));

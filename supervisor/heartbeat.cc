@@ -39,12 +39,15 @@ std::optional<std::string> Heartbeat::HandlePong(const FromChild::Pong& pong,
     done_while_waiting_.reset();
     return std::nullopt;
   }
-  if (done_while_waiting_ == pong.work_done()) {
-    return absl::StrCat("hung: work waits, none done in ",
-                        limits_.interval.count(), " ms");
+  if (done_while_waiting_ != pong.work_done()) {
+    done_while_waiting_ = pong.work_done();
+    stalled_ = 0;
+    stalled_since_ns_ = now_ns;
+    return std::nullopt;
   }
-  done_while_waiting_ = pong.work_done();
-  return std::nullopt;
+  if (++stalled_ < limits_.misses) return std::nullopt;
+  return absl::StrCat("hung: work waits, none done in ",
+                      (now_ns - stalled_since_ns_) / 1'000'000, " ms");
 }
 
 }  // namespace bulkhead::supervisor

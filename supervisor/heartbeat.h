@@ -12,8 +12,10 @@
 
 namespace bulkhead::supervisor {
 
-// Two signs of a hang: pings stay unanswered, or the answers say twice in a row
-// that work waits while nothing was done between.
+// Two signs of a hang: pings stay unanswered, or as many answers in a row
+// say that work waits while nothing is done. One stalled interval is none: on a
+// busy machine the process, or the device that it waits for, may not get a CPU
+// for so long.
 // Pure: the owner brings the time, sends the pings and does the killing.
 class Heartbeat {
  public:
@@ -48,6 +50,8 @@ class Heartbeat {
   uint64_t last_pong_ns_;
   // work_done of the last pong, if that one said that work waits.
   std::optional<uint64_t> done_while_waiting_;
+  uint32_t stalled_ = 0;  // Pongs since that said the same.
+  uint64_t stalled_since_ns_ = 0;
 };
 
 }  // namespace bulkhead::supervisor

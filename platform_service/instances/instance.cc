@@ -221,6 +221,24 @@ void Instance::OnDied(const supervisor::FromSupervisor::Died& died) {
   if (died.parked()) EnterParked(died.reason());
 }
 
+void Instance::OnRefused(const std::string& reason) {
+  // What follows a refused definition is refused as well, and says less.
+  if (phase_ == Phase::kParked) return;
+  reason_ = reason;
+  if (process_phase_ != ProcessState::PHASE_UNSPECIFIED) return;
+  defined_ = false;
+  EndGeneration();
+  EnterParked(reason);
+}
+
+bool Instance::DefineAgain() {
+  if (defined_ || removing_) return false;
+  phase_ = Phase::kWaiting;
+  reason_.clear();
+  Define();
+  return true;
+}
+
 void Instance::HandleDeath(uint32_t generation, const std::string& cause) {
   if (generation <= dead_generation_) return;
   dead_generation_ = generation;

@@ -102,6 +102,12 @@ class Instance {
   void OnDeviceDown(const std::string& reason);
   void OnState(const supervisor::ProcessState& state);
   void OnDied(const supervisor::FromSupervisor::Died& died);
+  // The supervisor could not do what was asked. An instance whose program
+  // cannot be run is parked.
+  void OnRefused(const std::string& reason);
+  // An operator asks again for one that could not even be defined. False: it
+  // is defined, the supervisor restarts it.
+  bool DefineAgain();
   // True: the process was removed for good.
   bool OnRemoved();
   bool redefining() const { return redefining_; }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -116,8 +117,11 @@ void ReadScenario(SourceText* source, const YamlNode& root,
   Fields fields(source, root, "a scenario", "apiVersion: bulkhead/v1");
   if (!fields.usable()) return;
   std::vector<std::string> drivers = KnownDrivers();
-  drivers.insert(drivers.end(), options.more_drivers.begin(),
-                 options.more_drivers.end());
+  for (const std::string& driver : options.more_drivers) {
+    if (std::find(drivers.begin(), drivers.end(), driver) == drivers.end()) {
+      drivers.push_back(driver);
+    }
+  }
 
   ReadApiVersion(source, &fields);
   if (const YamlNode* devices = fields.Find("devices")) {

@@ -335,6 +335,19 @@ absl::Status SystemUnderTest::Restart(absl::string_view name) {
   return FromGrpc(api_->stub->Restart(&context, request, &response));
 }
 
+absl::StatusOr<std::vector<std::string>> SystemUnderTest::Apply(
+    const std::string& scenario) {
+  grpc::ClientContext context;
+  Api::Prepare(context);
+  v1::ApplyRequest request;
+  request.set_path("applied.yaml");
+  request.set_text(scenario);
+  v1::ApplyResponse response;
+  RETURN_IF_ERROR(FromGrpc(api_->stub->Apply(&context, request, &response)));
+  return std::vector<std::string>(response.action().begin(),
+                                  response.action().end());
+}
+
 std::string SystemUnderTest::LogOf(absl::string_view name) const {
   return ReadFile(absl::StrCat(run_dir_, "/log/", name, ".log"));
 }

@@ -73,6 +73,8 @@ class SystemUnderTest {
   // Kept events as text, for messages.
   std::string EventText(uint64_t after_sequence = 0);
   absl::Status Restart(absl::string_view name);
+  // Returns the actions.
+  absl::StatusOr<std::vector<std::string>> Apply(const std::string& scenario);
   // What `name` wrote to its standard error.
   std::string LogOf(absl::string_view name) const;
 
