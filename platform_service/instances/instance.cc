@@ -134,7 +134,7 @@ absl::Status Instance::SetUpDevice(DeviceOwner& device) {
   RETURN_IF_ERROR(rings_.Renew(device));
   if (session_ != nullptr) RETURN_IF_ERROR(session_->MapFor(device));
   device_ready_ = true;
-  reason_.clear();
+  if (phase_ != Phase::kParked) reason_.clear();
   return absl::OkStatus();
 }
 

@@ -224,6 +224,9 @@ struct WrongProgram {
   const char* name;
   void (*install)(BinTree&);
   const char* text;  // In the reason.
+  // It was refused when it was named: a restart looks at the file again. What
+  // could be started once is run by descriptor, whatever lies there later.
+  bool looked_at_again;
 };
 
 class NoDriver : public Containment,
@@ -252,11 +255,12 @@ TEST_P(NoDriver, S5_IsNamedWhileOthersRun) {
     const auto broken = system_->GetInstance("broken");
     return broken.ok() && broken->phase() == "parked";
   }));
-  // Put the right program there, and the operator's `restart` is enough.
-  tree_.Remove("wrong");
-  tree_.AddDriver("wrong", "nic_driver/e1000e/e1000e");
-  ASSERT_TRUE(system_->Restart("broken").ok());
-  EXPECT_TRUE(system_->WaitForLinks(2, 5000).ok()) << system_->EventText();
+  if (GetParam().looked_at_again) {
+    tree_.Remove("wrong");
+    tree_.AddDriver("wrong", "nic_driver/e1000e/e1000e");
+    ASSERT_TRUE(system_->Restart("broken").ok());
+    EXPECT_TRUE(system_->WaitForLinks(2, 5000).ok()) << system_->EventText();
+  }
   bystanders_->ExpectUndisturbed();
 }
 
@@ -267,16 +271,16 @@ INSTANTIATE_TEST_SUITE_P(
                      [](BinTree& tree) {
                        tree.AddFile("wrong", "this is no program\n");
                      },
-                     "not an ELF program"},
+                     "not an ELF program", true},
         WrongProgram{
             "script",
             [](BinTree& tree) { tree.AddFile("wrong", "#!/bin/sh\nexit 0\n"); },
-            "not an ELF program"},
+            "not an ELF program", true},
         WrongProgram{"another_program",
                      [](BinTree& tree) {
                        tree.AddDriver("wrong", "tests/security/hostile_client");
                      },
-                     "exit"}),
+                     "exit", false}),
     [](const auto& info) { return info.param.name; });
 
 // Shows that a program that is missing, or may not be executed, is refused by
