@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "base/errno_status.h"
 
 namespace bulkhead::packet_stream {
@@ -12,7 +13,8 @@ namespace {
 
 absl::Status RefusalStatus(const OpenReply::Refusal& refusal) {
   const std::string text =
-      absl::StrCat("open a session: refused: ", refusal.text());
+      absl::StrCat("open a session: refused: ",
+                   absl::StripPrefix(refusal.text(), "open a session: "));
   switch (refusal.code()) {
     case OpenReply::Refusal::NO_SUCH_INSTANCE:
       return absl::NotFoundError(text);

@@ -95,6 +95,10 @@ TrafficReport TrafficRun::Run() {
       if (Sending(now_ns)) {
         moved += SendDue(now_ns);
       } else {
+        // What was due by the end and not a tick later.
+        if (options_.rate > 0 && *stop_ == 0) {
+          moved += SendDue(std::min(now_ns, EndNs()));
+        }
         sending_ended_ns_ = now_ns;
       }
     }
@@ -137,8 +141,12 @@ bool TrafficRun::Sending(uint64_t now_ns) const {
         options_.mode == Mode::kReceive ? arrivals_.window().unique() : sent_;
     if (done >= options_.count) return false;
   }
-  return options_.duration_ms == 0 ||
-         now_ns - started_ns_ < options_.duration_ms * kMillisecondNs;
+  return now_ns < EndNs();
+}
+
+uint64_t TrafficRun::EndNs() const {
+  if (options_.duration_ms == 0) return ~uint64_t{0};
+  return started_ns_ + options_.duration_ms * kMillisecondNs;
 }
 
 bool TrafficRun::Drained(uint64_t now_ns) const {
@@ -211,7 +219,9 @@ size_t TrafficRun::SendDue(uint64_t now_ns) {
   if (options_.mode == Mode::kReceive) return 0;
   uint64_t due = options_.rate > 0 ? pacer_.Due(now_ns) : options_.batch;
   due = std::min<uint64_t>({due, options_.batch, WindowRoom(now_ns)});
-  if (options_.count > 0) due = std::min(due, options_.count - sent_);
+  if (options_.count > 0) {
+    due = std::min(due, options_.count - std::min(options_.count, sent_));
+  }
   if (due == 0) return 0;
 
   std::array<TxBuffer, kMaxBatch> buffers;

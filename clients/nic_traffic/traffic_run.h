@@ -59,6 +59,7 @@ class TrafficRun {
   bool Over() const;
   bool AwaitLink();
   bool Sending(uint64_t now_ns) const;
+  uint64_t EndNs() const;
   bool Drained(uint64_t now_ns) const;
   size_t ReceiveSome();
   void Assemble(const packet_stream::RxPiece& piece, uint64_t now_ns);

@@ -129,6 +129,20 @@ TEST(TrafficRun, APacedRunSendsItsCount) {
   EXPECT_TRUE(report.Lossless());
 }
 
+TEST(TrafficRun, APacedRunOfADurationSendsExactlyItsFrames) {
+  EchoSession session(
+      kGeometry, [](uint64_t) { return Fate::kEcho; },
+      OnRestart::kCountIndeterminate);
+  TrafficOptions options = Options();
+  options.count = 0;
+  options.rate = 500;
+  options.duration_ms = 200;
+  options.window = 0;
+  const TrafficReport report = RunWith(session, options);
+  EXPECT_EQ(report.sent + report.not_sent, 100u);
+  EXPECT_TRUE(report.Lossless());
+}
+
 TEST(TrafficRun, AStoppedRunStillReports) {
   EchoSession session(
       kGeometry, [](uint64_t) { return Fate::kEcho; },
