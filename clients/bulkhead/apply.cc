@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "clients/bulkhead/await_links.h"
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/connection.h"
 #include "clients/bulkhead/json_view.h"
@@ -13,12 +14,32 @@
 namespace bulkhead::cli {
 namespace {
 
+constexpr uint32_t kLinksMs = 15'000;
+
 absl::StatusOr<std::string> ReadAll(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
   if (!file.good()) return ErrnoStatus(absl::StrCat("read ", path));
   return text.str();
+}
+
+// Until every instance runs with its link up, as `up` does.
+absl::Status AwaitInstances(Connection& connection, const Context& context) {
+  ASSIGN_OR_RETURN(const api::ListInstancesResponse instances,
+                   connection.ListInstances());
+  std::vector<std::string> names;
+  for (const api::Instance& instance : instances.instance()) {
+    names.push_back(instance.name());
+  }
+  ASSIGN_OR_RETURN(const auto supervisor, context.run_dir.FindSupervisor());
+  if (!supervisor.has_value()) return context.run_dir.NothingRuns();
+  const absl::StatusOr<api::Status> status = AwaitLinks(
+      names, *supervisor, kLinksMs, [] { return false; }, context);
+  if (status.ok()) return absl::OkStatus();
+  return absl::Status(status.status().code(),
+                      absl::StrCat("the scenario was applied, but ",
+                                   status.status().message()));
 }
 
 }  // namespace
@@ -37,6 +58,8 @@ absl::Status RunCommand(const ApplyOptions& options, const Context& context) {
   const auto connection = Connection::Create(context.run_dir);
   ASSIGN_OR_RETURN(const api::ApplyResponse response,
                    connection->Apply(request));
+
+  if (!options.dry_run) RETURN_IF_ERROR(AwaitInstances(*connection, context));
 
   const Console& console = context.console;
   if (console.json) {
