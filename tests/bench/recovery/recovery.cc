@@ -32,9 +32,9 @@ using std::chrono::milliseconds;
 
 // The words of the chain (docs/events.md) in the order in which they are due;
 // `ready` and `spawned` are there only without a spare.
-constexpr const char* kSteps[] = {"died",    "dma_off",    "reset", "epoch",
-                                  "granted", "spawned",    "ready", "attached",
-                                  "started", "first_frame"};
+constexpr const char* kSteps[] = {
+    "died",    "dma_off", "reset",       "epoch",    "granted",
+    "spawned", "ready",   "handed_over", "attached", "first_frame"};
 
 struct Result {
   Samples to_event_us;   // Death to the driver's first frame.
@@ -215,6 +215,11 @@ void Print(const std::string& prefix, const Result& result, bool standby,
               .against_value = 0,
               .note = absl::StrCat(result.others.sent, " sent on ",
                                    result.others_count, " links")});
+  report.Add({.name = prefix + "_others_recoveries",
+              .value = static_cast<double>(result.others.recoveries),
+              .unit = "",
+              .against = "budget",
+              .against_value = 0});
   report.Add({.name = prefix + "_others_longest_gap",
               .value = result.others.longest_gap_ns / 1e3,
               .unit = "us",
@@ -247,7 +252,8 @@ absl::Status Main(const Options& options) {
     ASSIGN_OR_RETURN(const Result result, Measure(options, standby, report));
     Print(name, result, standby,
           pidfd.Median() + (standby ? 0 : spawn.Median()), report);
-    good &= result.unrecovered == 0 && result.others.lost == 0;
+    good &= result.unrecovered == 0 && result.others.lost == 0 &&
+            result.others.recoveries == 0;
   }
   return good ? absl::OkStatus()
               : absl::InternalError(
