@@ -265,6 +265,9 @@ void Process::AfterDeath(const RestartPolicy::Decision& decision) {
                      absl::StrCat(decision.backoff.count(), " ms"));
   }
   Enter(wait ? ProcessState::BACKING_OFF : ProcessState::WAITING);
+  // Its successor is spawned while the platform makes the device safe; it holds
+  // nothing of the device before Begin (S4).
+  if (!wait && spec_.needs_payload()) spare_.Want(milliseconds(0));
   backoff_timer_ = loop_.After(decision.backoff, [this] {
     backoff_timer_ = 0;
     if (phase_ == ProcessState::BACKING_OFF) Enter(ProcessState::WAITING);

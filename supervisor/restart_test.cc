@@ -48,6 +48,8 @@ TEST_F(RestartTest, EventsTellTheRecovery) {
   Run(Spec("nic0"));
   ::kill(Pid("nic0"), SIGKILL);
   ASSERT_TRUE(UntilDied("nic0"));
+  // The successor does not wait for the grant to be spawned.
+  ASSERT_TRUE(Until([&] { return State("nic0").spare_ready(); }));
   Begin("nic0");
   ASSERT_TRUE(Until([&] {
     return State("nic0").generation() == 2 &&
@@ -62,8 +64,8 @@ TEST_F(RestartTest, EventsTellTheRecovery) {
     last_ns = event.time_ns();
   }
   const std::vector<std::string> expected = {
-      "spawned", "ready", "handed_over", "started", "died",
-      "spawned", "ready", "handed_over", "started"};
+      "spawned", "ready",       "handed_over", "started", "died",
+      "spawned", "spare_ready", "handed_over", "started"};
   EXPECT_EQ(kinds, expected);
 }
 

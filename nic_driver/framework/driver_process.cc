@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/event_loop.h"
@@ -11,6 +12,13 @@
 #include "supervisor/child.h"
 
 namespace bulkhead::nic_driver {
+
+namespace {
+
+// A process that got no Start for so long is a spare.
+constexpr std::chrono::milliseconds kSpareAfter{2};
+
+}  // namespace
 
 int RunDriverProcess(absl::string_view name, DriverFactory factory) {
   SetLogName(name);
@@ -28,9 +36,11 @@ int RunDriverProcess(absl::string_view name, DriverFactory factory) {
 
   supervisor::Child::Handlers handlers;
   bool begun = false;
+  EventLoop::TimerId prefault = 0;
   handlers.start = [&](supervisor::StartOrder order) {
     if (begun) child->Fail("start: this process was started before");
     begun = true;
+    (*loop)->Cancel(prefault);
     absl::StatusOr<DeviceGrant> grant =
         ParseDeviceGrant(order.payload, std::move(order.fds));
     if (!grant.ok()) child->Fail(grant.status().message());
@@ -47,7 +57,8 @@ int RunDriverProcess(absl::string_view name, DriverFactory factory) {
     return 1;
   }
   child = *std::move(created);
-  PrefaultProgram();
+  // For a spare, which has the time; one that is started at once has not.
+  prefault = (*loop)->After(kSpareAfter, PrefaultProgram);
   (*loop)->Run();
   return 0;
 }
