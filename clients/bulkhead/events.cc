@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -8,9 +9,12 @@
 #include "clients/bulkhead/connection.h"
 #include "clients/bulkhead/event_chain.h"
 #include "clients/bulkhead/json_view.h"
+#include "clients/bulkhead/process_exit.h"
 
 namespace bulkhead::cli {
 namespace {
+
+constexpr int kRetryMs = 50;
 
 Colour PaintOf(const std::string& kind) {
   if (kind == "died" || kind == "hung" || kind == "breach" ||
@@ -35,6 +39,46 @@ void Print(const api::Event& event, std::optional<uint64_t> since_death_ns,
   console.out << Dump(json) << "\n";
 }
 
+// New events until the reader or the system is gone. The platform service may
+// die meanwhile: the next one goes on where it stopped.
+absl::Status Follow(api::WatchEventsRequest request,
+                    const std::function<bool(const api::Event&)>& print,
+                    const Context& context) {
+  const auto connection = Connection::Create(context.run_dir);
+  bool connected = false;
+  for (;;) {
+    const absl::Status status =
+        connection->WatchEvents(request, [&](const api::Event& event) {
+          connected = true;
+          request.set_after_sequence(event.sequence());
+          const bool go_on = print(event);
+          context.console.out.flush();
+          return go_on;
+        });
+    if (!absl::IsUnavailable(status) || !connected) return status;
+    ASSIGN_OR_RETURN(const auto supervisor, context.run_dir.FindSupervisor());
+    if (!supervisor.has_value()) return absl::OkStatus();  // Brought down.
+    AwaitExit(supervisor->pidfd.get(), kRetryMs);
+  }
+}
+
+// What happened so far, in its order: the platform's events reach the
+// supervisor, which numbers them, a little after its own.
+absl::StatusOr<std::vector<api::Event>> Collect(
+    const api::WatchEventsRequest& request, const Context& context) {
+  std::vector<api::Event> events;
+  RETURN_IF_ERROR(Connection::Create(context.run_dir)
+                      ->WatchEvents(request, [&](const api::Event& event) {
+                        events.push_back(event);
+                        return true;
+                      }));
+  std::stable_sort(events.begin(), events.end(),
+                   [](const api::Event& a, const api::Event& b) {
+                     return a.time_ns() < b.time_ns();
+                   });
+  return events;
+}
+
 }  // namespace
 
 absl::Status RunCommand(const EventsOptions& options, const Context& context) {
@@ -48,25 +92,9 @@ absl::Status RunCommand(const EventsOptions& options, const Context& context) {
     Print(event, chain.SinceDeath(event), console);
     return console.out.good();  // The reader of a pipe may go away.
   };
-  const auto connection = Connection::Create(context.run_dir);
-  if (options.follow) {
-    return connection->WatchEvents(request, [&](const api::Event& event) {
-      const bool go_on = print(event);
-      console.out.flush();
-      return go_on;
-    });
-  }
-  // In the order of what happened: the platform's events reach the supervisor,
-  // which numbers them, a little after its own.
-  std::vector<api::Event> events;
-  RETURN_IF_ERROR(connection->WatchEvents(request, [&](const auto& event) {
-    events.push_back(event);
-    return true;
-  }));
-  std::stable_sort(events.begin(), events.end(),
-                   [](const api::Event& a, const api::Event& b) {
-                     return a.time_ns() < b.time_ns();
-                   });
+  if (options.follow) return Follow(request, print, context);
+  ASSIGN_OR_RETURN(const std::vector<api::Event> events,
+                   Collect(request, context));
   for (const api::Event& event : events) print(event);
   return absl::OkStatus();
 }
