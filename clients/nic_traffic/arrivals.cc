@@ -6,11 +6,17 @@ namespace bulkhead::nic_traffic {
 
 Arrivals::Arrivals(std::optional<uint32_t> stream) : stream_(stream) {
   recoveries_.reserve(kKeptRecoveries);
+  long_gaps_.reserve(kKeptGaps);
 }
 
 void Arrivals::Gap(uint64_t from_ns, uint64_t to_ns) {
-  if (to_ns <= from_ns || to_ns - from_ns <= longest_gap_ns_) return;
-  longest_gap_ns_ = to_ns - from_ns;
+  if (to_ns <= from_ns) return;
+  const uint64_t ns = to_ns - from_ns;
+  if (ns >= kLongGapNs && long_gaps_.size() < kKeptGaps) {
+    long_gaps_.push_back({.at_ns = from_ns, .ns = ns});
+  }
+  if (ns <= longest_gap_ns_) return;
+  longest_gap_ns_ = ns;
   longest_gap_at_ns_ = from_ns;
 }
 

@@ -24,6 +24,12 @@ struct Recovery {
                                 // 0: none came.
 };
 
+// A time without frames, long enough to be worth a line.
+struct LongGap {
+  uint64_t at_ns = 0;  // CLOCK_MONOTONIC of the frame before it.
+  uint64_t ns = 0;
+};
+
 // Guarantees: received = different + duplicated + stale; frames = received +
 // foreign + corrupted. No call allocates after construction.
 class Arrivals {
@@ -50,11 +56,15 @@ class Arrivals {
   uint64_t longest_gap_ns() const { return longest_gap_ns_; }
   // When that gap began.
   uint64_t longest_gap_at_ns() const { return longest_gap_at_ns_; }
+  // The first kKeptGaps of those of at least kLongGapNs.
+  const std::vector<LongGap>& long_gaps() const { return long_gaps_; }
   // The first kKeptRecoveries of them.
   const std::vector<Recovery>& recoveries() const { return recoveries_; }
   uint64_t recovery_count() const { return recovery_count_; }
 
   static constexpr size_t kKeptRecoveries = 8192;
+  static constexpr size_t kKeptGaps = 4096;
+  static constexpr uint64_t kLongGapNs = 5'000'000;
 
  private:
   void Gap(uint64_t from_ns, uint64_t to_ns);
@@ -70,6 +80,7 @@ class Arrivals {
   uint64_t last_ns_ = 0;
   uint64_t longest_gap_ns_ = 0;
   uint64_t longest_gap_at_ns_ = 0;
+  std::vector<LongGap> long_gaps_;
   std::vector<Recovery> recoveries_;
   uint64_t recovery_count_ = 0;
 };

@@ -60,6 +60,17 @@ TEST(Arrivals, LongestGapIsBetweenFramesOrToTheEndThatWasExpected) {
   EXPECT_EQ(arrivals.longest_gap_at_ns(), 1400u);
 }
 
+TEST(Arrivals, LongGapsAreKeptWithTheirPlaces) {
+  constexpr uint64_t kLong = Arrivals::kLongGapNs;
+  Arrivals arrivals(1);
+  arrivals.Frame(FrameOf(1, 0, 0), 1000);
+  arrivals.Frame(FrameOf(1, 1, 0), 1000 + kLong - 1);
+  arrivals.Frame(FrameOf(1, 2, 0), 1000 + kLong - 1 + kLong);
+  ASSERT_EQ(arrivals.long_gaps().size(), 1u);
+  EXPECT_EQ(arrivals.long_gaps()[0].at_ns, 1000 + kLong - 1);
+  EXPECT_EQ(arrivals.long_gaps()[0].ns, kLong);
+}
+
 TEST(Arrivals, ARecoveryEndsWithTheFirstFrameAfterIt) {
   Arrivals arrivals(1);
   arrivals.Frame(FrameOf(1, 0, 0), 100);

@@ -66,6 +66,10 @@ std::string ToJson(const TrafficReport& report) {
                           {"noticed_ns", recovery.noticed_ns},
                           {"first_frame_ns", recovery.first_frame_ns}});
   }
+  Json long_gaps = Json::array();
+  for (const LongGap& gap : report.long_gaps) {
+    long_gaps.push_back({{"at_ns", gap.at_ns}, {"ns", gap.ns}});
+  }
   const Json json = {
       {"instance", report.instance},
       {"mode", report.mode},
@@ -92,6 +96,7 @@ std::string ToJson(const TrafficReport& report) {
       {"longest_gap_at_ns", report.longest_gap_at_ns},
       {"longest_oversleep_ns", report.longest_oversleep_ns},
       {"latency_ns", LatencyJson(report.latency)},
+      {"long_gaps", long_gaps},
       {"recoveries", recoveries},
       {"interrupted", report.interrupted},
       {"error", report.error},

@@ -40,6 +40,7 @@ struct TrafficReport {
   // How late the kernel woke us at worst: what a gap owes to scheduling.
   uint64_t longest_oversleep_ns = 0;
   LatencyHistogram latency;
+  std::vector<LongGap> long_gaps;
   std::vector<Recovery> recoveries;
 
   bool interrupted = false;

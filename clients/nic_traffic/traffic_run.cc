@@ -338,6 +338,7 @@ TrafficReport TrafficRun::Finish(uint64_t ended_ns) {
   report.longest_gap_at_ns = arrivals_.longest_gap_at_ns();
   report.longest_oversleep_ns = longest_oversleep_ns_;
   report.latency = arrivals_.latency();
+  report.long_gaps = arrivals_.long_gaps();
   report.recoveries = arrivals_.recoveries();
   report.interrupted = *stop_ != 0;
   if (Over()) {
