@@ -45,19 +45,19 @@ class Fields {
   // A text, for keys that are not numbers. `place`, when given, is where it is.
   bool Text(absl::string_view key, std::string* out, Position* place = nullptr);
 
-  // A value that `read` makes of the scalar: StatusOr<T>(string_view).
+  // A value that `read` makes of the scalar: StatusOr<T>(string_view). Quotes
+  // would make a text of it, so they are an error.
   template <typename T, typename Read>
   bool Value(absl::string_view key, Read read, T* out) {
     const YamlNode* node = Find(key);
-    const std::string* text = Plain(key, node);
-    if (text == nullptr) return false;
-    auto value = read(*text);
-    if (!value.ok()) {
-      Error(key, *node, value.status());
-      return false;
-    }
-    *out = static_cast<T>(*value);
-    return true;
+    return Convert(key, node, Plain(key, node), read, out);
+  }
+  // The same for what is written as a text (a MAC address, a class): quoted or
+  // not.
+  template <typename T, typename Read>
+  bool Word(absl::string_view key, Read read, T* out) {
+    const YamlNode* node = Find(key);
+    return Convert(key, node, Scalar(key, node), read, out);
   }
 
   void Bool(absl::string_view key, bool* out) { Value(key, ReadBool, out); }
@@ -110,6 +110,19 @@ class Fields {
  private:
   // As Scalar, but notes a quoted text too.
   const std::string* Plain(absl::string_view key, const YamlNode* node);
+
+  template <typename T, typename Read>
+  bool Convert(absl::string_view key, const YamlNode* node,
+               const std::string* text, Read read, T* out) {
+    if (text == nullptr) return false;
+    auto value = read(*text);
+    if (!value.ok()) {
+      Error(key, *node, value.status());
+      return false;
+    }
+    *out = static_cast<T>(*value);
+    return true;
+  }
 
   SourceText* const source_;
   const YamlNode& node_;

@@ -67,7 +67,7 @@ MatchSpec ReadMatch(SourceText* source, const YamlNode& node) {
                   "`{class: ethernet}`");
   }
   ClassMatch wanted{};
-  fields.Value("class", ReadClass, &wanted);
+  fields.Word("class", ReadClass, &wanted);
   match.class_value = wanted.value;
   match.class_mask = wanted.mask;
   fields.Id("vendor", &match.vendor);

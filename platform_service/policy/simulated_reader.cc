@@ -206,8 +206,8 @@ SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node) {
   ReadName(source, &fields, &nic.name);
   ReadModel(source, &fields, &nic.model);
   nic.mac = MacFromName(nic.name);
-  fields.Value("mac", ReadMac, &nic.mac);
-  fields.Value("serial", ReadSerial, &nic.serial);
+  fields.Word("mac", ReadMac, &nic.mac);
+  fields.Word("serial", ReadSerial, &nic.serial);
   if (const YamlNode* network =
           fields.Require("network", "network: {echo: {}}")) {
     nic.network = NetworkReader(source, *network).Read();
