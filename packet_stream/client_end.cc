@@ -432,6 +432,10 @@ absl::Status ClientEnd::health() const {
   return breach_;
 }
 
-SessionStatus ClientEnd::status() const { return ReadStatus(*status_); }
+SessionStatus ClientEnd::status() const {
+  SessionStatus status;
+  if (ReadStatus(*status_, &status)) last_status_ = status;
+  return last_status_;
+}
 
 }  // namespace bulkhead::packet_stream

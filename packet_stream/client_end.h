@@ -157,6 +157,7 @@ class ClientEnd final : public Session {
   bool broken_ = false;    // The provider of this epoch broke the protocol.
   absl::Status breach_;
   absl::Status closed_;
+  mutable SessionStatus last_status_;  // The last consistent copy.
   SessionCounters counters_;
 
   BufferShape tx_shape_;

@@ -58,15 +58,14 @@ void StatusWriter::Write(const SessionStatus& status) {
 
 SessionStatus StatusWriter::Current() const { return CopyFields(*page_); }
 
-SessionStatus ReadStatus(const StatusPage& page) {
-  SessionStatus status;
+bool ReadStatus(const StatusPage& page, SessionStatus* status) {
   for (int i = 0; i < kReadTries; ++i) {
     const uint32_t before = page.version.load(std::memory_order_acquire);
-    status = CopyFields(page);
+    *status = CopyFields(page);
     const uint32_t after = page.version.load(std::memory_order_relaxed);
-    if (before == after && (before & 1) == 0) break;
+    if (before == after && (before & 1) == 0) return true;
   }
-  return status;
+  return false;
 }
 
 }  // namespace bulkhead::packet_stream

@@ -42,9 +42,10 @@ class StatusWriter {
   StatusPage* page_ = nullptr;
 };
 
-// The client's side: one consistent copy. If the writer died in the middle of
-// a write, the copy may mix two states until the next write.
-SessionStatus ReadStatus(const StatusPage& page);
+// The client's side: one consistent copy. False: there was no quiet moment,
+// because the writer was interrupted or killed in the middle of a write; then
+// *status may mix two states.
+[[nodiscard]] bool ReadStatus(const StatusPage& page, SessionStatus* status);
 
 }  // namespace bulkhead::packet_stream
 
