@@ -4,17 +4,14 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "supervisor/child_words.h"
 
 namespace bulkhead::supervisor {
 namespace {
 
-void Shorten(std::string* text) {
-  if (text->size() <= EventLog::kMaxTextBytes) return;
-  text->resize(EventLog::kMaxTextBytes - 1);
-  // Not inside a UTF-8 sequence: protobuf strings must stay valid.
-  while (!text->empty() && (text->back() & 0xc0) == 0x80) text->pop_back();
-  if (!text->empty() && (text->back() & 0x80) != 0) text->pop_back();
-  text->push_back('~');
+// Clients and drivers choose some of the words.
+void Tame(std::string* text) {
+  *text = Harmless(*text, EventLog::kMaxTextBytes);
 }
 
 }  // namespace
@@ -22,9 +19,9 @@ void Shorten(std::string* text) {
 const Event& EventLog::Add(Event event) {
   event.set_sequence(++last_sequence_);
   if (event.time_ns() == 0) event.set_time_ns(MonotonicNs());
-  Shorten(event.mutable_process());
-  Shorten(event.mutable_kind());
-  Shorten(event.mutable_text());
+  Tame(event.mutable_process());
+  Tame(event.mutable_kind());
+  Tame(event.mutable_text());
   if (events_.size() == kCapacity) events_.pop_front();
   events_.push_back(std::move(event));
   return events_.back();

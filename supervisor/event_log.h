@@ -11,7 +11,8 @@
 namespace bulkhead::supervisor {
 
 // Guarantees: sequence numbers start at 1 and have no holes; the last kCapacity
-// events are kept; no text is longer than kMaxTextBytes.
+// events are kept; no text is longer than kMaxTextBytes or has control
+// characters in it.
 class EventLog {
  public:
   static constexpr size_t kCapacity = 4096;

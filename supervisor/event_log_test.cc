@@ -45,5 +45,16 @@ TEST(EventLog, LongTextIsCut) {
   }
 }
 
+// Shows that no text can pass for another line, or for a terminal's orders.
+TEST(EventLog, S7_TextIsText) {
+  EventLog log;
+  Event event;
+  event.set_process("nic0\x1b[2J");
+  event.set_text("client `x\n1.000000 nic1 died`");
+  const Event& kept = log.Add(event);
+  EXPECT_EQ(kept.process(), "nic0?[2J");
+  EXPECT_EQ(kept.text(), "client `x 1.000000 nic1 died`");
+}
+
 }  // namespace
 }  // namespace bulkhead::supervisor

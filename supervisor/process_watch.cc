@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "supervisor/child_words.h"
 #include "supervisor/process.h"
 
 namespace bulkhead::supervisor {
@@ -67,7 +68,7 @@ void Process::HandleMessage(const FromChild& message) {
       }
       return;
     case FromChild::kFailed:
-      failed_reason_ = message.failed().reason();
+      failed_reason_ = Harmless(message.failed().reason(), kMaxReasonBytes);
       return;
     case FromChild::MESSAGE_NOT_SET:
       Kill("breach", "breach: an empty message on its parent channel");
@@ -81,8 +82,7 @@ void Process::HandleReady(const FromChild::Ready& ready) {
     return;
   }
   ready_ = true;
-  not_applied_.insert(not_applied_.end(), ready.not_applied().begin(),
-                      ready.not_applied().end());
+  AddRemarks(ready.not_applied(), &not_applied_);
   callbacks_.event(generation_, "ready", "");
   if (phase_ != ProcessState::STARTING) return;
   if (const absl::Status status = SendStart(); !status.ok()) {
@@ -191,7 +191,8 @@ void Process::HandleExit(int wait_status, uint64_t noticed_ns) {
   for (int i = 0; i < kMaxLastMessages && failed_reason_.empty(); ++i) {
     const auto received = gone->channel().Receive(&message, &fds, 0);
     if (!received.ok() || !*received) break;
-    if (message.has_failed()) failed_reason_ = message.failed().reason();
+    if (message.has_failed())
+      failed_reason_ = Harmless(message.failed().reason(), kMaxReasonBytes);
   }
   Bury(CauseOf(wait_status),
        kill_cause_.empty() ? noticed_ns : kill_noticed_ns_);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
+#include "supervisor/child_words.h"
 
 namespace bulkhead::supervisor {
 namespace {
@@ -92,12 +93,12 @@ void WarmSpare::HandleReadable() {
     heartbeat_->HandlePong(message.pong(), MonotonicNs());
   } else if (message.has_failed()) {
     callbacks_.event("died",
-                     absl::StrCat("spare: ", message.failed().reason()));
+                     absl::StrCat("spare: ", Harmless(message.failed().reason(),
+                                                      kMaxReasonBytes)));
   } else if (message.has_ready() && !ready_) {
     ready_ = true;
     ready_ns_ = MonotonicNs();
-    not_applied_.assign(message.ready().not_applied().begin(),
-                        message.ready().not_applied().end());
+    AddRemarks(message.ready().not_applied(), &not_applied_);
     callbacks_.event("spare_ready", absl::StrCat("pid ", process_->pid()));
     callbacks_.changed();
   } else {

@@ -53,6 +53,23 @@ void FloodChannel() {
   for (;;) (void)channel.Send(message);
 }
 
+// As much as one message holds, with what a terminal would obey in it.
+std::string LongWords() {
+  return absl::StrCat(
+      "\x1b[31m\xc2\x9b",
+      std::string(SeqpacketChannel::kMaxMessageBytes - 64, 'x'));
+}
+
+// Ready, said in so many words that what is told of it would not fit into a
+// message any more.
+void SayReadyAtLength() {
+  SeqpacketChannel channel{UniqueFd(kParentChannelFd)};
+  FromChild message;
+  message.mutable_ready()->add_not_applied(LongWords());
+  (void)channel.Send(message);
+  ::pause();
+}
+
 void FloodLog() {
   const std::string line(1023, 'x');
   for (int i = 0; i < 4096; ++i) WriteText((line + "\n").c_str());
@@ -107,6 +124,7 @@ void Misbehave(State& state, const std::string& mode) {
   if (mode == "exit3") ::_exit(3);
   if (mode == "abort") std::abort();
   if (mode == "fail") state.child->Fail("the test asked for it");
+  if (mode == "fail_at_length") state.child->Fail(LongWords());
   if (mode == "spin") Spin();
   if (mode == "no_progress") state.progress = {7, true};
   if (mode == "ignore_stop") state.ignore_stop = true;
@@ -143,6 +161,7 @@ int Main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   if (mode == "never_ready") Spin();
   if (mode == "die_at_once") ::_exit(7);
+  if (mode == "ready_at_length") SayReadyAtLength();
   auto loop = EventLoop::Create();
   if (!loop.ok()) return 1;
   State state;
