@@ -209,6 +209,10 @@ Task<absl::Status> Runtime::OpenSession(SessionGrant& grant) {
 // Serves the session from now on, or tells why not.
 void Runtime::BindSession(SessionGrant grant) {
   const uint64_t id = grant.provider.session_id;
+  if (data_path_->session() != nullptr &&
+      data_path_->session()->session_id() == id) {
+    return;  // A platform service that was restarted offers it once more.
+  }
   if (data_path_->session() != nullptr) {
     platform_->SaySessionBroken(
         id,

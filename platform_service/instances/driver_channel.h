@@ -39,6 +39,8 @@ class DriverChannel {
   ~DriverChannel();
 
   void Send(const ToDriver& message, std::span<const int> fds = {});
+  // No handler is called any more.
+  void Silence();
 
   int fd() const { return channel_.fd(); }
 
@@ -50,7 +52,6 @@ class DriverChannel {
         rate_(kBurst, kPerSecond) {}
 
   void HandleReadable();
-  void Silence();
   void Breach(const std::string& reason);
 
   EventLoop& loop_;

@@ -56,6 +56,7 @@ Instance::Instance(EventLoop& loop, SupervisorLink& link, InstanceSpec spec,
 Instance::~Instance() {
   loop_.Cancel(prepare_timer_);
   loop_.Cancel(park_timer_);
+  loop_.Cancel(attach_timer_);
   for (const Closing& closing : closing_) loop_.Cancel(closing.deadline);
 }
 
@@ -168,7 +169,7 @@ void Instance::OnDeviceDown(const std::string& reason) {
     // The grant that waits there is for a device that is no more; the next one
     // replaces it.
     begun_ = false;
-    channel_.reset();
+    DropChannel();
   } else if (begun_ && !removing_) {
     link_.Restart(spec_.name);
   }
@@ -184,14 +185,18 @@ bool Instance::FailDevice(const absl::Status& status) {
 void Instance::OnState(const ProcessState& state) {
   process_phase_ = state.phase();
   const bool restoring = std::exchange(restoring_, false);
-  // Whether what we began has died while there was no platform service.
-  const bool died_unseen =
-      restoring && begun_ && state.generation() >= begun_generation_;
+  // Whether one has died while there was no platform service. It need not be
+  // the one that we know of: the last platform service may have died between
+  // its Begin and its Park.
+  const bool died_unseen = restoring && state.generation() > dead_generation_;
   switch (state.phase()) {
     case ProcessState::STARTING:
     case ProcessState::RUNNING:
       generation_ = state.generation();
-      if (begun_ && begun_generation_ == state.generation()) return;
+      if (begun_ && begun_generation_ == state.generation()) {
+        if (state.phase() == ProcessState::RUNNING) ExpectAttached();
+        return;
+      }
       // Its channel was lost with the last platform service, or its device has
       // gone since.
       if (!removing_) link_.Restart(spec_.name);
@@ -203,11 +208,12 @@ void Instance::OnState(const ProcessState& state) {
       if (restoring) {
         // The supervisor forgot the Begin of a platform service that died.
         begun_ = false;
-        channel_.reset();
+        DropChannel();
         session_offered_ = false;
       }
       return TryBegin();
     case ProcessState::PARKED:
+      phase_ = Phase::kParked;  // No Begin.
       if (died_unseen) HandleDeath(state.generation(), state.reason());
       return EnterParked(state.reason());
     default:
@@ -273,11 +279,33 @@ void Instance::UnmapOldRings() {
 // What belongs to the generation that is dead.
 void Instance::EndGeneration() {
   begun_ = false;
-  channel_.reset();
+  DropChannel();
   session_offered_ = false;
+  first_frame_seen_ = false;
+  adopted_generation_ = 0;
   facts_ = {};
   counters_.Fold();
   loop_.Cancel(prepare_timer_);
+  loop_.Cancel(std::exchange(attach_timer_, 0));
+}
+
+// Not destroyed before the next turn: the caller may be a handler of it, by way
+// of a device that failed what the driver asked for.
+void Instance::DropChannel() {
+  if (channel_ == nullptr) return;
+  channel_->Silence();
+  loop_.Post([dead = std::shared_ptr<DriverChannel>(std::move(channel_))] {});
+}
+
+// A driver that is alive, and does nothing for anybody.
+void Instance::ExpectAttached() {
+  if (phase_ != Phase::kGranting || attach_timer_ != 0) return;
+  attach_timer_ = loop_.After(std::chrono::seconds(kAttachSeconds), [this] {
+    attach_timer_ = 0;
+    if (phase_ != Phase::kGranting || !device_ready_) return;
+    Breach(absl::StrCat("said that it has started, and not Attached within ",
+                        kAttachSeconds, " s"));
+  });
 }
 
 void Instance::RecoverSession() {
@@ -410,6 +438,7 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   facts_.mtu = std::min(spec_.rule.config.mtu, attached.max_mtu());
   facts_.offloads = attached.offloads();
   phase_ = Phase::kAttached;
+  loop_.Cancel(std::exchange(attach_timer_, 0));
   reason_.clear();
   progress_.Restart();
   Record("attached", "the NIC is driven");

@@ -73,6 +73,9 @@ class Instance {
 
   // How long a driver may take to answer CloseSession.
   static constexpr int kCloseSeconds = 1;
+  // How long after Started a driver may take to say Attached, which it says
+  // before.
+  static constexpr int kAttachSeconds = 2;
 
   static absl::StatusOr<std::unique_ptr<Instance>> Create(EventLoop& loop,
                                                           SupervisorLink& link,
@@ -171,6 +174,12 @@ class Instance {
   void OfferSession();
   void ShowStatus();
   void EndGeneration();
+  void DropChannel();
+  // Started, but not attached: not for ever.
+  void ExpectAttached();
+  // Keeps the session until the driver, which has it, has stopped its DMA.
+  void AskToClose(std::unique_ptr<Session> session);
+  void AdoptClosed(std::unique_ptr<Session> session);
   // Frees the closing sessions of a generation that is dead.
   void FreeClosing();
   // Frees a session that no driver has.
@@ -188,6 +197,10 @@ class Instance {
   uint32_t generation_ = 0;        // The running or the last one.
   uint32_t dead_generation_ = 0;   // The last whose death was dealt with.
   uint32_t begun_generation_ = 0;  // The one that channel_ is for.
+  // The one that an earlier platform service began: it answers what that one
+  // asked, too.
+  uint32_t adopted_generation_ = 0;
+  int stray_answers_ = 0;
   supervisor::ProcessState::Phase process_phase_ =
       supervisor::ProcessState::PHASE_UNSPECIFIED;
   bool defined_ = false;
@@ -212,7 +225,8 @@ class Instance {
   Next next_;
 
   std::unique_ptr<Session> session_;
-  bool session_offered_ = false;  // This generation has it.
+  bool session_offered_ = false;   // This generation has it.
+  bool first_frame_seen_ = false;  // Of this generation.
   // Sessions whose DMA the driver has still to stop.
   struct Closing {
     std::unique_ptr<Session> session;
@@ -222,6 +236,7 @@ class Instance {
   ProgressCheck progress_;
 
   EventLoop::TimerId prepare_timer_ = 0;
+  EventLoop::TimerId attach_timer_ = 0;
   EventLoop::TimerId park_timer_ = 0;
 };
 

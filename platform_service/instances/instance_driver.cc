@@ -118,6 +118,9 @@ void Instance::HandleSessionBroken(const FromDriver::SessionBroken& broken) {
 }
 
 void Instance::HandleFirstFrame(const FromDriver::FirstFrame& frame) {
+  if (std::exchange(first_frame_seen_, true)) {
+    return Breach("said FirstFrame twice");
+  }
   const uint64_t now_ns = MonotonicNs();
   const bool plausible =
       frame.time_ns() >= begin_ns_ && frame.time_ns() <= now_ns;

@@ -14,13 +14,26 @@ using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
 absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
-  if (device_ready_) RETURN_IF_ERROR(session->MapFor(*nic_.device()));
+  if (device_ready_) {
+    const absl::Status mapped = session->MapFor(*nic_.device());
+    if (absl::IsInvalidArgument(mapped) || absl::IsResourceExhausted(mapped)) {
+      return mapped;
+    }
+    // A device that does not answer is replaced; the session waits for the next
+    // (S6).
+    FailDevice(mapped);
+  }
   session->set_vanished([this] { CloseSession("the client closed it"); });
   session_ = std::move(session);
   session_offered_ = false;
   progress_.Restart();
   ShowStatus();
   OfferSession();
+  if (session_ == nullptr) {
+    return absl::ResourceExhaustedError(
+        "open a session: it could not be given to the driver; the platform "
+        "service is out of descriptors or memory");
+  }
   session_->Park();
   return absl::OkStatus();
 }
@@ -82,6 +95,12 @@ void Instance::CloseSession(const std::string& reason) {
   if (!std::exchange(session_offered_, false) || channel_ == nullptr) {
     return FreeSession(std::move(session));
   }
+  // As closed: it is nobody's session any more, but still the NIC's memory.
+  session->Park();
+  AskToClose(std::move(session));
+}
+
+void Instance::AskToClose(std::unique_ptr<Session> session) {
   ToDriver message;
   message.mutable_close_session()->set_session_id(session->id());
   channel_->Send(message);
@@ -102,6 +121,13 @@ void Instance::HandleSessionClosed(uint64_t session_id) {
     closing_.erase(it);
     FreeSession(std::move(session));
     return OfferSession();
+  }
+  // An answer to a platform service that died.
+  constexpr int kMostStrayAnswers = 8;
+  if (adopted_generation_ != 0 && adopted_generation_ == begun_generation_ &&
+      stray_answers_ < kMostStrayAnswers) {
+    ++stray_answers_;
+    return;
   }
   Breach(absl::StrCat("said SessionClosed of session ", session_id,
                       ", which nobody asked it to close"));
@@ -135,11 +161,27 @@ void Instance::CheckProgress() {
 }
 
 void Instance::AdoptSession(std::unique_ptr<Session> session) {
+  if (session->closed() || session_ != nullptr) {
+    return AdoptClosed(std::move(session));
+  }
   session->set_vanished([this] { CloseSession("the client closed it"); });
   session_offered_ = begun_ && session->granted();
   session_ = std::move(session);
   if (!device_ready_) return session_->ForgetMapping();
   FailDevice(session_->AdoptMapping(*nic_.device()));
+}
+
+// One that the last platform service had closed and not yet freed. Whether the
+// driver was asked is not known: it answers twice to two questions.
+void Instance::AdoptClosed(std::unique_ptr<Session> session) {
+  session->Close("the platform service was restarted");
+  if (!device_ready_) {
+    session->ForgetMapping();
+  } else if (FailDevice(session->AdoptMapping(*nic_.device()))) {
+    session->ForgetMapping();
+  }
+  if (!begun_ || !session->granted()) return FreeSession(std::move(session));
+  AskToClose(std::move(session));
 }
 
 void Instance::Park() {
@@ -204,6 +246,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
             {[raw](const FromDriver& message) { raw->HandleMessage(message); },
              [raw](const std::string& reason) { raw->Breach(reason); }}));
     instance->begun_generation_ = state.generation();
+    instance->adopted_generation_ = state.generation();
     instance->dead_generation_ = state.generation() - 1;
     instance->phase_ = state.attached() ? Phase::kAttached : Phase::kGranting;
   } else {

@@ -4,11 +4,13 @@
 #include "platform_service/instances/instance.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "platform_service/parking/state.pb.h"
 #include "platform_service/testing/fake_device.h"
 #include "platform_service/testing/fake_supervisor.h"
 
@@ -153,6 +155,33 @@ class InstanceTest : public testing::Test {
     EXPECT_TRUE(reply.has_dma_granted()) << reply.refused().reason();
     for (UniqueFd& fd : fds) driver.fds.push_back(std::move(fd));
     return reply.dma_granted().area();
+  }
+
+  FakeSupervisor::Order TakeParked(const std::string& key) {
+    return std::move(supervisor_.parked[key]);
+  }
+
+  // Another platform service, with what this one has parked; the device and its
+  // driver go on meanwhile.
+  void TakeOver(FakeSupervisor::Order instance, FakeSupervisor::Order session) {
+    const InstanceSpec spec = instance_->spec();
+    nic_.down = nullptr;
+    instance_.reset();
+    const auto maps = nic_.state.maps;
+    nic_.Plug();
+    nic_.state.maps = maps;
+    nic_.state.log.clear();
+    auto restored = Instance::Restore(
+        *loop_, *link_, spec, nic_,
+        ParkedEntry(instance.message.park().state(), std::move(instance.fds)));
+    ASSERT_TRUE(restored.ok()) << restored.status();
+    instance_ = *std::move(restored);
+    if (!session.message.has_park()) return;
+    auto adopted = Session::Restore(
+        *loop_, *link_,
+        ParkedEntry(session.message.park().state(), std::move(session.fds)));
+    ASSERT_TRUE(adopted.ok()) << adopted.status();
+    instance_->AdoptSession(*std::move(adopted));
   }
 
   std::unique_ptr<EventLoop> loop_;
@@ -577,6 +606,189 @@ TEST_F(InstanceTest, S5_DeathWithoutAPlatformServiceIsMadeGood) {
   generation_ = 1;
   Die();
   EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+}
+
+// A generation that the last platform service began and had no time to park:
+// its DMA may be on, and its session at this epoch.
+TEST_F(InstanceTest, S4_GenerationThatWasNeverParkedIsMadeSafe) {
+  PlayedDriver driver = Bring();
+  Open();
+  FakeSupervisor::Order instance = TakeParked("instance/nic0");
+  parking::InstanceState state;
+  ASSERT_TRUE(state.ParseFromString(instance.message.park().state()));
+  state.set_begun(false);
+  state.set_attached(false);
+  state.set_generation(0);
+  instance.message.mutable_park()->set_state(state.SerializeAsString());
+  FakeSupervisor::Order session = TakeParked("session/1");
+  parking::SessionState shown;
+  ASSERT_TRUE(shown.ParseFromString(session.message.park().state()));
+  shown.set_granted(false);
+  session.message.mutable_park()->set_state(shown.SerializeAsString());
+  ASSERT_NO_FATAL_FAILURE(TakeOver(std::move(instance), std::move(session)));
+  ASSERT_TRUE(nic_.state.bus_master());
+  Tell(ProcessState::WAITING);
+  EXPECT_FALSE(nic_.state.bus_master());
+  EXPECT_GE(nic_.state.Find("reset"), 0);
+  EXPECT_EQ(instance_->session()->epoch(), 2u);
+  EXPECT_EQ(Attach().grant.session(0).epoch(), 2u);
+}
+
+// One that failed for the last time while there was no platform service.
+TEST_F(InstanceTest, S5_ParkedWithoutAPlatformServiceComesBack) {
+  Bring();
+  ASSERT_NO_FATAL_FAILURE(TakeOver(TakeParked("instance/nic0"), {}));
+  Tell(ProcessState::PARKED);
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  EXPECT_FALSE(nic_.state.bus_master());
+  Tell(ProcessState::WAITING);
+  Attach();
+}
+
+// The driver was asked by the last platform service, and by this one: neither
+// the session comes back to life, nor is the driver accused of its two answers.
+TEST_F(InstanceTest, S5_ClosingSessionOutlivesThePlatformServiceAsClosed) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  const uint64_t id = session->id();
+  driver.Hear();
+  client_.Close();
+  supervisor_.Turn();
+  EXPECT_TRUE(driver.Hear().has_close_session());
+  FakeSupervisor::Order parked = TakeParked("session/1");
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), std::move(parked)));
+  Tell(ProcessState::RUNNING);
+  EXPECT_FALSE(instance_->busy());
+  EXPECT_EQ(driver.Hear().close_session().session_id(), id);
+  EXPECT_EQ(nic_.state.maps.size(), 2u);
+  FromDriver closed;
+  closed.mutable_session_closed()->set_session_id(id);
+  driver.Say(closed);
+  driver.Say(closed);
+  supervisor_.Turn();
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  EXPECT_TRUE(nic_.state.maps.empty());
+  // Its indulgence has an end.
+  for (int i = 0; i < 20; ++i) driver.Say(closed);
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach().find("SessionClosed"), std::string::npos);
+}
+
+// A session that was opened while the last one was closing is the one that is
+// adopted.
+TEST_F(InstanceTest, S6_NextSessionIsNotLostForAClosingOne) {
+  PlayedDriver driver = Bring();
+  next_session_ = 9;
+  Open();
+  driver.Hear();
+  client_.Close();
+  supervisor_.Turn();
+  const uint64_t second = Open()->id();
+  FakeSupervisor::Order closing = TakeParked("session/9");
+  FakeSupervisor::Order next = TakeParked("session/10");
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), std::move(next)));
+  auto adopted = Session::Restore(
+      *loop_, *link_,
+      ParkedEntry(closing.message.park().state(), std::move(closing.fds)));
+  ASSERT_TRUE(adopted.ok());
+  instance_->AdoptSession(*std::move(adopted));
+  ASSERT_TRUE(instance_->busy());
+  EXPECT_EQ(instance_->session()->id(), second);
+}
+
+// Shows that a driver which answers pings and never attaches is found.
+TEST_F(InstanceTest, S5_DriverThatNeverAttachesIsAccused) {
+  instance_->Define();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  const PlayedDriver driver = TakeGrant();
+  generation_ = 1;
+  Tell(ProcessState::RUNNING);
+  supervisor_.orders.clear();
+  for (int i = 0; i < 100 && supervisor_.orders.empty(); ++i) {
+    loop_->RunOnce(100);
+    supervisor_.Receive();
+  }
+  EXPECT_NE(supervisor_.TakeBreach().find("not Attached"), std::string::npos);
+}
+
+TEST_F(InstanceTest, FirstFrameComesOnce) {
+  PlayedDriver driver = Bring();
+  FromDriver frame;
+  frame.mutable_first_frame()->set_time_ns(1);
+  driver.Say(frame);
+  supervisor_.Turn();
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  driver.Say(frame);
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach().find("FirstFrame"), std::string::npos);
+}
+
+// A driver may speak before the supervisor says that it runs. If its NIC fails
+// just then, the channel goes while its handler runs (seen by
+// --config=asan).
+TEST_F(InstanceTest, S5_DeviceThatFailsUnderADriversFirstWord) {
+  instance_->Define();
+  Tell(ProcessState::WAITING);
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  PlayedDriver driver = TakeGrant();
+  nic_.state.fail = "map";
+  FromDriver alloc;
+  alloc.mutable_alloc_dma()->set_bytes(4096);
+  driver.Say(alloc);
+  driver.Say(alloc);
+  supervisor_.Turn();
+  EXPECT_EQ(nic_.failures.size(), 1u);
+  EXPECT_EQ(instance_->phase(), Instance::Phase::kRecovering);
+}
+
+TEST_F(InstanceTest, S6_SessionOpenedOnAFailingDeviceWaitsForTheNext) {
+  PlayedDriver driver = Bring();
+  nic_.state.fail = "map";
+  Session* session = Open();
+  EXPECT_EQ(nic_.failures.size(), 1u);
+  EXPECT_TRUE(instance_->busy());
+  EXPECT_FALSE(session->mapped());
+  nic_.state.fail.clear();
+  Die();
+  nic_.Plug();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  Attach();
+  EXPECT_EQ(session->status().state, SessionState::kRunning);
+}
+
+// Shows that running out of descriptors in the middle of a session's opening
+// refuses that session, and nothing else.
+TEST_F(InstanceTest, S5_OutOfDescriptorsRefusesTheSession) {
+  PlayedDriver driver = Bring();
+  auto pair = SeqpacketChannel::CreatePair();
+  SessionIdentity identity;
+  identity.id = 1;
+  identity.instance = kName;
+  identity.geometry = {16, 16, 2048};
+  auto session = Session::Create(*loop_, *link_, identity,
+                                 std::move(pair->second), {}, nullptr);
+  ASSERT_TRUE(session.ok());
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const int lowest = ::dup(0);
+  ASSERT_GE(lowest, 0);
+  ::close(lowest);
+  rlimit tight = before;
+  tight.rlim_cur = lowest + 2;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &tight), 0);
+  const absl::Status opened = instance_->OpenSession(*std::move(session));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_FALSE(opened.ok());
+  EXPECT_FALSE(instance_->busy());
+  supervisor_.Turn();
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  Open();
+  EXPECT_EQ(instance_->session()->status().state, SessionState::kRunning);
 }
 
 }  // namespace

@@ -77,10 +77,16 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Restore(EventLoop& loop,
   RETURN_IF_ERROR(session->MapHeaders());
   session->epoch_ = state.epoch();
   session->granted_ = state.granted();
+  session->perhaps_granted_ = true;
+  session->closed_ = state.closed();
   session->mapped_ = state.mapped();
   session->tx_iova_ = state.tx_iova();
   session->rx_iova_ = state.rx_iova();
-  RETURN_IF_ERROR(session->WatchClient());
+  if (session->closed_) {
+    session->channel_.Close();
+  } else {
+    RETURN_IF_ERROR(session->WatchClient());
+  }
   return session;
 }
 
@@ -209,7 +215,8 @@ absl::Status Session::AdoptMapping(DeviceOwner& device) {
 }
 
 void Session::Recover() {
-  if (granted_) ++epoch_;
+  if (granted_ || perhaps_granted_) ++epoch_;
+  perhaps_granted_ = false;
   granted_ = false;
   SessionStatus status = areas_.status().Current();
   status.epoch = epoch_;
@@ -226,6 +233,7 @@ void Session::Show(SessionStatus status) {
 }
 
 void Session::Close(absl::string_view reason) {
+  if (std::exchange(closed_, true)) return;
   SessionStatus status = areas_.status().Current();
   status.state = SessionState::kClosed;
   Show(status);
@@ -274,8 +282,10 @@ void Session::Park() {
   state.set_mapped(mapped_);
   state.set_client_pid(identity_.client_pid);
   state.set_granted(granted_);
+  state.set_closed(closed_);
   FdList fds;
-  fds.Add(channel_.fd());
+  // A closed one has no socket any more: anything keeps the others' places.
+  fds.Add(closed_ ? nudge_bell_.get() : channel_.fd());
   for (const int fd : areas_.Fds()) fds.Add(fd);
   fds.Add(nudge_bell_);
   link_.Park(Key(), state.SerializeAsString(), fds.fds());

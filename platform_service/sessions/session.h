@@ -75,6 +75,8 @@ class Session {
   bool mapped() const { return mapped_; }
   // The provider of this epoch has the session.
   bool granted() const { return granted_; }
+  // Close was called, perhaps by an earlier platform service.
+  bool closed() const { return closed_; }
 
   // The provider was replaced: raises the epoch, says kRecovering, wakes the
   // client. A session that no provider had yet keeps its epoch.
@@ -141,6 +143,10 @@ class Session {
   packet_stream::ProviderGrant next_grant_;  // From PrepareGrant.
   uint32_t epoch_ = 1;
   bool granted_ = false;  // Some provider had this epoch.
+  // What was parked is older than what was granted, if the last platform
+  // service died between the two.
+  bool perhaps_granted_ = false;
+  bool closed_ = false;
   bool mapped_ = false;
   uint64_t tx_iova_ = 0;
   uint64_t rx_iova_ = 0;
