@@ -4,6 +4,7 @@
 
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -347,6 +348,7 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   begun_ = true;
   begun_generation_ = generation_ + 1;
   begin_ns_ = MonotonicNs();
+  told_config_ = spec_.rule.config;
   link_.Begin(spec_.name, grant.SerializeAsString(), fds.fds());
   phase_ = Phase::kGranting;
   Record("granted", spec_.device.address);
@@ -404,12 +406,20 @@ bool Instance::OnRemoved() {
 
 void Instance::Reconfigure(const policy::DriverRule& rule) {
   spec_.rule = rule;
-  if (phase_ == Phase::kAttached && channel_ != nullptr) {
-    ToDriver message;
-    *message.mutable_configure()->mutable_config() = MakeNicConfig(rule.config);
-    channel_->Send(message);
-  }
+  TellConfig();
   ShowStatus();
+}
+
+// Does nothing for a generation that has the wanted configuration, or is not
+// attached yet.
+void Instance::TellConfig() {
+  if (phase_ != Phase::kAttached || channel_ == nullptr) return;
+  facts_.mtu = std::min(spec_.rule.config.mtu, facts_.max_mtu);
+  if (told_config_ == spec_.rule.config) return;
+  told_config_ = spec_.rule.config;
+  ToDriver message;
+  *message.mutable_configure()->mutable_config() = MakeNicConfig(told_config_);
+  channel_->Send(message);
 }
 
 void Instance::ParkLater() {
@@ -435,7 +445,7 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   }
   facts_.attached = true;
   std::copy(attached.mac().begin(), attached.mac().end(), facts_.mac.begin());
-  facts_.mtu = std::min(spec_.rule.config.mtu, attached.max_mtu());
+  facts_.max_mtu = attached.max_mtu();
   facts_.offloads = attached.offloads();
   phase_ = Phase::kAttached;
   loop_.Cancel(std::exchange(attach_timer_, 0));

@@ -47,7 +47,8 @@ struct InstanceSpec {
 struct NicFacts {
   bool attached = false;
   std::array<uint8_t, 6> mac = {};
-  uint32_t mtu = 0;
+  uint32_t max_mtu = 0;  // Of the NIC.
+  uint32_t mtu = 0;      // In use.
   uint32_t offloads = 0;
   bool link_up = false;
   uint32_t speed_mbps = 0;
@@ -145,7 +146,6 @@ class Instance {
   supervisor::ProcessSpec MakeProcessSpec() const;
   void Record(absl::string_view kind, absl::string_view text);
   void Breach(const std::string& reason);
-  void HearClientOf(Session& session);
 
   // A device that came up: interrupts armed, session mapped.
   absl::Status SetUpDevice(DeviceOwner& device);
@@ -156,6 +156,7 @@ class Instance {
   void TryBegin();
   absl::Status Begin(DeviceOwner& device);
   absl::Status MakeNext();
+  void TellConfig();
   void PrepareNext();
   void UnmapOldRings();
 
@@ -210,6 +211,7 @@ class Instance {
   bool removing_ = false;   // Remove was sent.
   bool redefining_ = false;
   uint64_t begin_ns_ = 0;
+  policy::NicConfigSpec told_config_;  // What this generation was told last.
 
   NicFacts facts_;
   CounterTotals counters_;

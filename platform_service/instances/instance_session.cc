@@ -13,13 +13,6 @@ namespace bulkhead::platform {
 using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
-void Instance::HearClientOf(Session& session) {
-  session.set_vanished([this] { CloseSession("the client closed it"); });
-  session.set_accused([this](absl::string_view words) {
-    Breach(absl::StrCat("the client reports: ", words));
-  });
-}
-
 absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
   if (device_ready_) {
     const absl::Status mapped = session->MapFor(*nic_.device());
@@ -30,7 +23,7 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
     // (S6).
     FailDevice(mapped);
   }
-  HearClientOf(*session);
+  session->set_vanished([this] { CloseSession("the client closed it"); });
   session_ = std::move(session);
   session_offered_ = false;
   progress_.Restart();
@@ -171,7 +164,7 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
   if (session->closed() || session_ != nullptr) {
     return AdoptClosed(std::move(session));
   }
-  HearClientOf(*session);
+  session->set_vanished([this] { CloseSession("the client closed it"); });
   session_offered_ = begun_ && session->granted();
   session_ = std::move(session);
   if (!device_ready_) return session_->ForgetMapping();
@@ -216,6 +209,7 @@ void Instance::Park() {
   state.set_attached(facts_.attached);
   state.set_mac(facts_.mac.data(), facts_.mac.size());
   state.set_mtu(facts_.mtu);
+  state.set_max_mtu(facts_.max_mtu);
   state.set_offloads(facts_.offloads);
   state.set_link_up(facts_.link_up);
   state.set_speed_mbps(facts_.speed_mbps);
@@ -268,6 +262,8 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
               std::min(state.mac().size(), facts.mac.size()),
               facts.mac.begin());
   facts.mtu = state.mtu();
+  facts.max_mtu = state.max_mtu();
+  instance->told_config_ = instance->spec_.rule.config;
   facts.offloads = state.offloads();
   facts.link_up = state.link_up();
   facts.speed_mbps = state.speed_mbps();
