@@ -35,6 +35,11 @@ int Run(const CommandLine& line) {
       },
       line.command);
   std::cout.flush();
+  if (status.ok() && !std::cout.good()) {
+    std::cerr << "bulkhead: standard output took no more: the disk is full, or "
+                 "its reader is gone\n";
+    return bulkhead::cli::kFailure;
+  }
   if (status.ok()) return bulkhead::cli::kOk;
   if (!bulkhead::cli::IsAlreadyReported(status)) {
     std::cerr << "bulkhead: " << status.message() << "\n";

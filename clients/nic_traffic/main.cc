@@ -47,7 +47,7 @@ void WriteProgress(int& fd, const TrafficProgress& progress) {
 }
 
 int ExitCode(const Options& options, const TrafficReport& report) {
-  if (!report.error.empty()) return 1;
+  if (!report.error.empty() || !std::cout.good()) return 1;
   return options.expect_lossless && !report.Lossless() ? 1 : 0;
 }
 
