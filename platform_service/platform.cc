@@ -16,6 +16,7 @@
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "platform_service/api/prepare_scenario.h"
+#include "platform_service/parking/parked_text.h"
 #include "platform_service/parking/state.pb.h"
 
 namespace bulkhead::platform {
@@ -153,14 +154,19 @@ absl::Status Platform::TakeOver(ParkedEntry entry) {
   up_since_ns_ = state.up_since_ns();
   next_session_id_ = state.next_session_id();
   scenario_path_ = state.scenario_path();
-  ASSIGN_OR_RETURN(
-      const PreparedScenario scenario,
-      PrepareScenario(state.scenario_text(), scenario_path_, options_.bin_dir));
-  scenario_text_ = scenario.text;
-  policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
-  RestorePlanNames(entry, &plan);
-  fleet_->Restore(std::move(plan), &parked_);
-  RestoreSessions();
+  if (state.has_scenario()) {
+    scenario_text_ = entry.Take(state.scenario_text_fd());
+    ASSIGN_OR_RETURN(const std::string text, LoadText(scenario_text_.get()));
+    ASSIGN_OR_RETURN(const PreparedScenario scenario,
+                     PrepareScenario(text, scenario_path_, options_.bin_dir));
+    policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
+    RestorePlanNames(entry, &plan);
+    fleet_->Restore(std::move(plan), &parked_);
+    RestoreSessions();
+  } else {
+    warnings_.push_back(absl::StrCat("scenario ", scenario_path_,
+                                     " was not applied; use `bulkhead apply`"));
+  }
   link_->Record(kOwnName, generation_, "took_over",
                 absl::StrCat(fleet_->instances().size(), " instances"));
   return Serve(entry.Take(state.session_socket_fd()),
@@ -222,10 +228,13 @@ void Platform::Park() {
   parking::PlatformState state;
   FdList fds;
   state.set_scenario_path(scenario_path_);
-  state.set_scenario_text(scenario_text_);
   state.set_next_session_id(next_session_id_);
   state.set_up_since_ns(up_since_ns_);
   if (session_server_ == nullptr || grpc_server_ == nullptr) return;
+  if (scenario_text_.valid()) {
+    state.set_has_scenario(true);
+    state.set_scenario_text_fd(fds.Add(scenario_text_));
+  }
   state.set_session_socket_fd(fds.Add(session_server_->listener()));
   state.set_platform_socket_fd(fds.Add(grpc_server_->listener()));
   for (const policy::PlanEntry& entry : fleet_->plan().entries) {

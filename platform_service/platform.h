@@ -19,6 +19,7 @@
 #include "platform_service/api/mailbox.h"
 #include "platform_service/api/operator_api.h"
 #include "platform_service/fleet.h"
+#include "platform_service/instances/rate_limit.h"
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/sessions/quota_ledger.h"
 #include "platform_service/sessions/session_server.h"
@@ -88,6 +89,8 @@ class Platform final : public OperatorApi {
   std::unique_ptr<SupervisorLink> link_;
   QuotaLedger ledger_;
   std::unique_ptr<Fleet> fleet_;
+  // Of refusals in the events, whose log a client could fill otherwise.
+  RateLimit refusals_{64, 10};
   std::unique_ptr<SessionServer> session_server_;
   std::unique_ptr<GrpcServer> grpc_server_;
 
@@ -98,7 +101,7 @@ class Platform final : public OperatorApi {
   uint64_t up_since_ns_ = 0;
   uint64_t next_session_id_ = 1;
   std::string scenario_path_;
-  std::string scenario_text_;
+  UniqueFd scenario_text_;  // parked_text.h
   std::vector<std::string> warnings_;
 };
 

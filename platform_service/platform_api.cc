@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "base/errno_status.h"
 #include "platform_service/describe.h"
+#include "platform_service/parking/parked_text.h"
 #include "platform_service/platform.h"
 #include "platform_service/policy/plan_diff.h"
 
@@ -160,9 +161,10 @@ absl::StatusOr<std::vector<std::string>> Platform::Apply(
     actions.push_back(policy::ToText(action));
   }
   if (dry_run) return actions;
+  ASSIGN_OR_RETURN(UniqueFd text, StoreText(scenario.text));
   RETURN_IF_ERROR(fleet_->Apply(std::move(wanted)));
   scenario_path_ = scenario.scenario.path;
-  scenario_text_ = scenario.text;
+  scenario_text_ = std::move(text);
   warnings_.clear();
   for (const std::string& action : actions) {
     link_->Record(kOwnName, generation_, "apply", action);

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "platform_service/platform.h"
@@ -15,9 +16,11 @@ using Refusal = packet_stream::OpenReply::Refusal;
 
 void Platform::HandleOpen(OpenCall call) {
   const auto refuse = [this, &call](Refusal::Code code, std::string text) {
-    link_->Record(call.instance, 0, "session_refused",
-                  absl::StrCat("client `", call.label, "` (pid ", call.peer.pid,
-                               "): ", text));
+    if (refusals_.Take(MonotonicNs())) {
+      link_->Record(call.instance, 0, "session_refused",
+                    absl::StrCat("client `", call.label, "` (pid ",
+                                 call.peer.pid, "): ", text));
+    }
     SendRefusal(call.channel, {code, std::move(text)});
   };
   Instance* instance = fleet_->FindInstance(call.instance);

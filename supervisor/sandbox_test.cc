@@ -169,8 +169,9 @@ TEST_P(ForbiddenCallTest, S5_EndsTheChild) {
 INSTANTIATE_TEST_SUITE_P(
     All, ForbiddenCallTest,
     ::testing::Values("open", "socket", "fork", "ptrace", "kill", "tgkill",
-                      "setown", "mount", "bpf", "keyctl", "unshare",
-                      "shared_memory", "code", "pdeathsig"),
+                      "setown", "blocking", "blocking_ioctl", "mount", "bpf",
+                      "keyctl", "unshare", "shared_memory", "code",
+                      "pdeathsig"),
     [](const auto& info) { return std::string(info.param); });
 
 // Shows that after the start nothing more is executed, not even by the

@@ -62,9 +62,9 @@ constexpr int kAbsentCalls[] = {SYS_readlink, SYS_readlinkat, SYS_access,
 
 // F_SETOWN, F_SETOWN_EX and F_SETSIG are not here: with them a descriptor could
 // be made to send any signal to any process of the same user.
-constexpr uint32_t kFcntlCommands[] = {
-    F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GET_SEALS};
-constexpr uint32_t kIoctlCommands[] = {TCGETS, FIONBIO, FIONREAD};
+constexpr uint32_t kFcntlCommands[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,
+                                       F_SETFD, F_GETFL,         F_GET_SEALS};
+constexpr uint32_t kIoctlCommands[] = {TCGETS, FIONREAD};
 constexpr uint32_t kPrctlOptions[] = {PR_SET_NAME,         PR_SET_TIMERSLACK,
                                       PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP,
                                       PR_SET_DUMPABLE,     PR_SET_VMA};
@@ -144,6 +144,19 @@ void MprotectRule(Assembler& a) {
   a.Return(kAllow);
 }
 
+// An open file is shared with whoever handed it over: made blocking, a full
+// eventfd would hold up the model that signals it. FIONBIO does the same, with
+// a pointer that cannot be looked at.
+void FcntlRule(Assembler& a) {
+  a.LoadArgument(1);
+  for (const uint32_t command : kFcntlCommands) a.ReturnIf(command, kAllow);
+  a.Add(BPF_JMP | BPF_JEQ | BPF_K, F_SETFL, 1, 0);
+  a.Return(kRefuse);
+  a.LoadArgument(2);
+  a.ReturnIfAny(O_NONBLOCK, kAllow);
+  a.Return(kRefuse);
+}
+
 void IoctlRule(Assembler& a) {
   a.LoadArgument(1);
   for (const uint32_t command : kIoctlCommands) a.ReturnIf(command, kAllow);
@@ -215,7 +228,7 @@ SeccompFilter::SeccompFilter() {
     own_pid_at_ = a.ReturnIf(0, kAllow);
     a.Return(kRefuse);
   };
-  const Rule fcntl = [](Assembler& a) { a.AllowIfArgument(1, kFcntlCommands); };
+  const Rule fcntl = FcntlRule;
   const Rule prctl = [](Assembler& a) { a.AllowIfArgument(0, kPrctlOptions); };
   const Rule mmap = MmapRule;
   const Rule mprotect = MprotectRule;

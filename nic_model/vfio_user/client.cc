@@ -23,8 +23,8 @@ static_assert(kMaxFds == 16 && kMaxTransfer == 4096);
 
 class SocketClient : public Client {
  public:
-  SocketClient(UniqueFd socket, int timeout_ms)
-      : connection_(std::move(socket), timeout_ms) {}
+  SocketClient(UniqueFd socket, int timeout_ms, int patience_ms)
+      : connection_(std::move(socket), timeout_ms, patience_ms) {}
 
   absl::Status Negotiate();
   void SkipStaleReplies() { connection_.SkipStaleReplies(); }
@@ -246,15 +246,19 @@ absl::Status SocketClient::Reset() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(UniqueFd socket,
-                                                       int timeout_ms) {
-  auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms);
+                                                       int timeout_ms,
+                                                       int patience_ms) {
+  auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms,
+                                               patience_ms);
   RETURN_IF_ERROR(client->Negotiate());
   return client;
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Adopt(UniqueFd socket,
-                                                      int timeout_ms) {
-  auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms);
+                                                      int timeout_ms,
+                                                      int patience_ms) {
+  auto client = std::make_unique<SocketClient>(std::move(socket), timeout_ms,
+                                               patience_ms);
   client->SkipStaleReplies();
   return client;
 }

@@ -43,16 +43,21 @@ struct Doorbell {
 // Threading: one thread.
 class Client {
  public:
-  // Negotiates the version on a connected stream socket.
+  // Negotiates the version on a connected stream socket. No answer may take
+  // longer than `timeout_ms`, and all together no longer than `patience_ms` (0:
+  // as long as they like), which grows back by a tenth of the time: a server
+  // that is just in time each time must not stop its client.
   static absl::StatusOr<std::unique_ptr<Client>> Create(UniqueFd socket,
-                                                        int timeout_ms = 1000);
+                                                        int timeout_ms = 1000,
+                                                        int patience_ms = 0);
   // Goes on with a connection that a process negotiated and left behind when it
   // died (its descriptor was parked): no version exchange, so that the server
   // keeps DMA maps and interrupts. What waits in the socket answers the dead
   // and is thrown away; so is any later reply to a message number that this
   // client did not send.
   static absl::StatusOr<std::unique_ptr<Client>> Adopt(UniqueFd socket,
-                                                       int timeout_ms = 1000);
+                                                       int timeout_ms = 1000,
+                                                       int patience_ms = 0);
   virtual ~Client() = default;
 
   virtual absl::StatusOr<RegionInfo> GetRegionInfo(uint32_t region) = 0;

@@ -15,6 +15,9 @@ namespace {
 // it took over.
 constexpr int kMaxStaleReplies = 64;
 
+// Patience grows back by this part of the time that passes.
+constexpr uint64_t kPatienceGrowth = 10;
+
 absl::string_view CommandName(Command command) {
   switch (command) {
     case Command::kVersion:
@@ -182,12 +185,38 @@ absl::Status ClientConnection::CheckReply(const Header& header,
   return absl::OkStatus();
 }
 
+uint64_t ClientConnection::NextDeadline(uint64_t now_ns) {
+  const uint64_t timeout_ns = static_cast<uint64_t>(timeout_ms_) * 1'000'000u;
+  if (most_patience_ns_ == 0) return now_ns + timeout_ns;
+  patience_ns_ =
+      std::min(most_patience_ns_,
+               patience_ns_ + (now_ns - patience_at_ns_) / kPatienceGrowth);
+  patience_at_ns_ = now_ns;
+  return now_ns + std::min(timeout_ns, patience_ns_);
+}
+
+absl::Status ClientConnection::SpendPatience(uint64_t since_ns) {
+  if (most_patience_ns_ == 0) return absl::OkStatus();
+  const uint64_t now_ns = MonotonicNs();
+  const uint64_t spent_ns = now_ns - since_ns;
+  if (spent_ns >= patience_ns_) {
+    return Broken(absl::DeadlineExceededError(absl::StrCat(
+        "vfio-user server takes its time with every answer: more than ",
+        most_patience_ns_ / 1'000'000u, " ms in all")));
+  }
+  patience_ns_ -= spent_ns;
+  patience_at_ns_ = now_ns;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Header> ClientConnection::ReceiveReply(Command command) {
-  const uint64_t deadline_ns = Deadline();
+  const uint64_t start_ns = MonotonicNs();
+  const uint64_t deadline_ns = NextDeadline(start_ns);
   ASSIGN_OR_RETURN(Header header, ReceiveMessage(deadline_ns));
   for (int i = 0; adopted_ && IsStale(header) && i < kMaxStaleReplies; ++i) {
     ASSIGN_OR_RETURN(header, ReceiveMessage(deadline_ns));
   }
+  RETURN_IF_ERROR(SpendPatience(start_ns));
   RETURN_IF_ERROR(CheckReply(header, command));
   if (filled_ != consumed_) return Nonsense("bytes after its reply");
   return header;

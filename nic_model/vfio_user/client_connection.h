@@ -42,9 +42,14 @@ class ClientConnection {
   // A reply's body, valid until the next request.
   using Body = std::span<const uint8_t>;
 
-  ClientConnection(UniqueFd socket, int timeout_ms)
+  // `patience_ms`: what all answers together may take, 0: for ever; see
+  // Client::Create.
+  ClientConnection(UniqueFd socket, int timeout_ms, int patience_ms)
       : socket_(std::move(socket)),
         timeout_ms_(timeout_ms),
+        most_patience_ns_(static_cast<uint64_t>(patience_ms) * 1'000'000u),
+        patience_ns_(most_patience_ns_),
+        patience_at_ns_(MonotonicNs()),
         // Unlike those of a predecessor on the same socket.
         next_id_(static_cast<uint16_t>(MonotonicNs() >> 10)) {}
 
@@ -76,6 +81,9 @@ class ClientConnection {
   // The next whole message: its header, its body in buffer_.
   absl::StatusOr<Header> ReceiveMessage(uint64_t deadline_ns);
   absl::StatusOr<Header> ReceiveReply(Command command);
+  // How long the next answer may take.
+  uint64_t NextDeadline(uint64_t now_ns);
+  absl::Status SpendPatience(uint64_t since_ns);
   absl::Status CheckReply(const Header& header, Command command);
   bool IsStale(const Header& header) const {
     return (header.flags & kTypeMask) == kTypeReply && header.id != next_id_;
@@ -88,6 +96,9 @@ class ClientConnection {
 
   UniqueFd socket_;
   const int timeout_ms_;
+  const uint64_t most_patience_ns_;  // 0: no end of it.
+  uint64_t patience_ns_;
+  uint64_t patience_at_ns_;  // When it was that much.
   uint16_t next_id_;
   bool adopted_ = false;  // Replies to a predecessor may come.
   absl::Status broken_;   // Why the connection is of no more use.

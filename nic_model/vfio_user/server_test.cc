@@ -450,6 +450,41 @@ TEST_F(HostileServerTest, SilenceIsDeadlineExceeded) {
             absl::StatusCode::kDeadlineExceeded);
 }
 
+// Shows that a server which takes nine tenths of the time for each answer is
+// given up after a few of them.
+TEST_F(HostileServerTest, S5_AlwaysLateIsDeadlineExceeded) {
+  auto [ours, theirs] = SocketPair();
+  std::thread server([fd = theirs.get()] {
+    for (;;) {
+      uint8_t body[4096];
+      Header header = {};
+      if (::recv(fd, &header, sizeof(header), MSG_WAITALL) != 16) return;
+      ::recv(fd, body, header.bytes - 16, MSG_WAITALL);
+      if (header.command != 1) ::usleep(45'000);
+      // Enough for a version and for the count of an interrupt.
+      struct {
+        Header header;
+        IrqInfo info;
+      } reply = {{header.id, header.command, 32, kTypeReply, 0},
+                 {16, 0, kMsixIrqIndex, 1}};
+      if (header.command == 1) {
+        const Version version = {0, 1};
+        std::memcpy(&reply.info, &version, sizeof(version));
+      }
+      ::send(fd, &reply, sizeof(reply), MSG_NOSIGNAL);
+    }
+  });
+  auto client = Client::Create(std::move(ours), 1000, 200);
+  EXPECT_TRUE(client.ok()) << client.status();
+  absl::Status status;
+  for (int i = 0; i < 50 && status.ok() && client.ok(); ++i) {
+    status = (*client)->GetIrqCount(kMsixIrqIndex).status();
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded) << status;
+  if (client.ok()) client->reset();
+  server.join();
+}
+
 TEST_F(HostileServerTest, ErrorWithoutCauseIsInvalidArgument) {
   const absl::Status status = Ask(
       [](Header h) {

@@ -8,11 +8,13 @@
 #include <grpcpp/server_posix.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -45,6 +47,14 @@ constexpr size_t kMaxGrpcBytes = 64 << 20;
 // How soon a stream notices that its client has cancelled.
 constexpr auto kCancelCheck = std::chrono::milliseconds(500);
 constexpr size_t kEventsPerBatch = 256;
+
+// Half of the descriptors that this process may have are for NICs and sessions,
+// whatever number of idle connections somebody opens.
+int MostConnectionFd() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
+  return static_cast<int>(std::min<rlim_t>(limit.rlim_cur, 1 << 20) / 2);
+}
 
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
@@ -355,10 +365,16 @@ class Server final : public GrpcServer {
                               ::geteuid(), " and root may connect"));
       return;
     }
+    // The number of a new descriptor is the lowest that is free.
+    if (fd.get() >= most_fd_) {
+      LogWarning("refused a gRPC connection: too many are open");
+      return;
+    }
     grpc::AddInsecureChannelFromFd(server_.get(), fd.Release());
   }
 
   UniqueFd listener_;
+  const int most_fd_ = MostConnectionFd();
   UniqueFd stop_;
   EventFeed& feed_;
   PlatformApi service_;

@@ -146,6 +146,7 @@ class Instance {
   supervisor::ProcessSpec MakeProcessSpec() const;
   void Record(absl::string_view kind, absl::string_view text);
   void Breach(const std::string& reason);
+  void HearClientOf(Session& session);
 
   // A device that came up: interrupts armed, session mapped.
   absl::Status SetUpDevice(DeviceOwner& device);

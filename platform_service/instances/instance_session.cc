@@ -13,6 +13,13 @@ namespace bulkhead::platform {
 using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
+void Instance::HearClientOf(Session& session) {
+  session.set_vanished([this] { CloseSession("the client closed it"); });
+  session.set_accused([this](absl::string_view words) {
+    Breach(absl::StrCat("the client reports: ", words));
+  });
+}
+
 absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
   if (device_ready_) {
     const absl::Status mapped = session->MapFor(*nic_.device());
@@ -23,7 +30,7 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
     // (S6).
     FailDevice(mapped);
   }
-  session->set_vanished([this] { CloseSession("the client closed it"); });
+  HearClientOf(*session);
   session_ = std::move(session);
   session_offered_ = false;
   progress_.Restart();
@@ -164,7 +171,7 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
   if (session->closed() || session_ != nullptr) {
     return AdoptClosed(std::move(session));
   }
-  session->set_vanished([this] { CloseSession("the client closed it"); });
+  HearClientOf(*session);
   session_offered_ = begun_ && session->granted();
   session_ = std::move(session);
   if (!device_ready_) return session_->ForgetMapping();

@@ -1,6 +1,7 @@
 // Drives an instance with a played supervisor, a played driver and a fake
 // device: the order of a recovery, what a session lives through, and what
 // becomes of a driver that asks for what it may not have.
+#include "packet_stream/session.pb.h"
 #include "platform_service/instances/instance.h"
 
 #include <gtest/gtest.h>
@@ -759,6 +760,33 @@ TEST_F(InstanceTest, S6_SessionOpenedOnAFailingDeviceWaitsForTheNext) {
   supervisor_.Turn();
   Attach();
   EXPECT_EQ(session->status().state, SessionState::kRunning);
+}
+
+// Shows that a client's report has the accused driver replaced and leaves the
+// session open, that a report about an earlier epoch does nothing, and that a
+// client that goes on accusing loses its session instead.
+TEST_F(InstanceTest, S7_ReportedDriverIsReplacedAndTheSessionStays) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  driver.Hear();
+  packet_stream::ClientReport report;
+  report.set_epoch(session->epoch() + 1);
+  report.set_breach("its rx submit tail went back");
+  ASSERT_TRUE(client_.Send(report).ok());
+  supervisor_.Turn();
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  report.set_epoch(session->epoch());
+  ASSERT_TRUE(client_.Send(report).ok());
+  supervisor_.Turn();
+  EXPECT_EQ(supervisor_.TakeBreach(),
+            "the client reports: its rx submit tail went back");
+  EXPECT_TRUE(instance_->busy());
+  for (uint32_t i = 2; i <= Session::kMaxReports; ++i) {
+    ASSERT_TRUE(client_.Send(report).ok());
+  }
+  supervisor_.Turn();
+  EXPECT_FALSE(instance_->busy());
+  EXPECT_TRUE(driver.Hear().has_close_session());
 }
 
 // Shows that running out of descriptors in the middle of a session's opening

@@ -95,7 +95,7 @@ absl::StatusOr<std::unique_ptr<SimPort>> SimPort::Restore(
   RETURN_IF_ERROR(port->MapCounters());
   if (!state.connected()) return port;
   auto client = vfio_user::Client::Adopt(entry.Take(state.connection_fd()),
-                                         kOwnerTimeoutMs);
+                                         kOwnerTimeoutMs, kOwnerPatienceMs);
   const absl::Status adopted =
       client.ok() ? port->TakeDevice(*std::move(client)) : client.status();
   if (!adopted.ok()) port->down_reason_ = std::string(adopted.message());
@@ -223,9 +223,9 @@ void SimPort::OnDied(const supervisor::FromSupervisor::Died& died) {
 
 absl::Status SimPort::ConnectOwner() {
   ASSIGN_OR_RETURN(UniqueFd socket, ConnectStream(SocketPath("owner")));
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<vfio_user::Client> client,
-      vfio_user::Client::Create(std::move(socket), kOwnerTimeoutMs));
+  ASSIGN_OR_RETURN(std::unique_ptr<vfio_user::Client> client,
+                   vfio_user::Client::Create(std::move(socket), kOwnerTimeoutMs,
+                                             kOwnerPatienceMs));
   RETURN_IF_ERROR(TakeDevice(std::move(client)));
   Park();
   handlers_.up();

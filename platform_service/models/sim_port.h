@@ -42,6 +42,9 @@ class SimPort : public Nic {
  public:
   // The longest that one unanswered request may hold up the other instances.
   static constexpr int kOwnerTimeoutMs = 100;
+  // And all of one model's answers together; it grows back by a tenth of the
+  // time, so that a model which is always late costs no more than that.
+  static constexpr int kOwnerPatienceMs = 500;
 
   struct Handlers {
     std::function<void()> up;                             // device() is there.

@@ -100,17 +100,30 @@ std::string Session::Key() const {
 }
 
 absl::Status Session::WatchClient() {
-  ASSIGN_OR_RETURN(watch_,
-                   loop_.Watch(channel_.fd(), EPOLLIN, [this](uint32_t) {
-                     // A client with a session has nothing
-                     // more to say: end of file, or a
-                     // breach with the same consequence.
-                     StopWatching();
-                     // The handler destroys the session.
-                     const auto vanished = std::move(vanished_);
-                     if (vanished) vanished();
-                   }));
+  ASSIGN_OR_RETURN(watch_, loop_.Watch(channel_.fd(), EPOLLIN,
+                                       [this](uint32_t) { HearClient(); }));
   return absl::OkStatus();
+}
+
+// A client with a session has one thing to say; anything else, its end of file
+// too, ends the session.
+void Session::HearClient() {
+  packet_stream::ClientReport report;
+  std::vector<UniqueFd> fds;
+  const absl::StatusOr<bool> received = channel_.Receive(&report, &fds, 0);
+  if (received.ok() && !*received) return;
+  if (received.ok() && ++reports_ <= kMaxReports) {
+    // Of an older epoch, its provider is gone already.
+    if (report.epoch() == epoch_ && accused_) {
+      constexpr size_t kMaxWords = 200;
+      accused_(absl::string_view(report.breach()).substr(0, kMaxWords));
+    }
+    return;
+  }
+  StopWatching();
+  // The handler destroys the session.
+  const auto vanished = std::move(vanished_);
+  if (vanished) vanished();
 }
 
 void Session::StopWatching() {
@@ -247,7 +260,7 @@ void Session::Close(absl::string_view reason) {
 
 bool Session::ClientIsGone() const {
   if (!channel_.valid()) return true;
-  pollfd state = {channel_.fd(), POLLIN | POLLRDHUP, 0};
+  pollfd state = {channel_.fd(), POLLRDHUP, 0};
   return ::poll(&state, 1, 0) == 1;
 }
 

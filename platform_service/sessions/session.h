@@ -89,7 +89,7 @@ class Session {
   // Ends the session and tells the client why.
   void Close(absl::string_view reason);
 
-  // Whether the client has gone without our having noticed it yet.
+  // Whether the client has hung up without our having noticed it yet.
   bool ClientIsGone() const;
 
   // For the progress check. Hostile memory: to be compared, nothing else (S7).
@@ -106,6 +106,14 @@ class Session {
   void set_vanished(std::function<void()> vanished) {
     vanished_ = std::move(vanished);
   }
+  // Called with the client's words when it reports that the provider of this
+  // epoch broke the protocol. At most kMaxReports times in a session: a client
+  // that goes on accusing has vanished, so that it cannot keep its NIC's driver
+  // restarting (S7).
+  void set_accused(std::function<void(absl::string_view)> accused) {
+    accused_ = std::move(accused);
+  }
+  static constexpr uint32_t kMaxReports = 3;
   void set_charge(QuotaCharge charge) { charge_ = std::move(charge); }
 
   const SessionIdentity& identity() const { return identity_; }
@@ -123,6 +131,7 @@ class Session {
 
   absl::Status MapHeaders();
   absl::Status WatchClient();
+  void HearClient();
   void StopWatching();
   std::string Key() const;
 
@@ -132,6 +141,8 @@ class Session {
   SeqpacketChannel channel_;
   QuotaCharge charge_;
   std::function<void()> vanished_;
+  std::function<void(absl::string_view)> accused_;
+  uint32_t reports_ = 0;
   EventLoop::WatchId watch_ = 0;
   packet_stream::SessionAreas areas_;
   // Rung by us alone; wakes the provider as the client's bell does.

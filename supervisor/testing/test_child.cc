@@ -2,6 +2,7 @@
 // arguments, or else of its payload.
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -97,6 +98,11 @@ bool TryForbidden(const std::string& mode) {
     ::syscall(SYS_tgkill, ::getppid(), ::getppid(), SIGKILL);
   } else if (mode == "setown") {
     ::fcntl(kParentChannelFd, F_SETOWN, ::getppid());
+  } else if (mode == "blocking") {
+    ::fcntl(kParentChannelFd, F_SETFL, 0);
+  } else if (mode == "blocking_ioctl") {
+    int off = 0;
+    ::ioctl(kParentChannelFd, FIONBIO, &off);
   } else if (mode == "mount") {
     ::mount("none", "/", "tmpfs", 0, nullptr);
   } else if (mode == "bpf") {
