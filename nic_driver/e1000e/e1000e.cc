@@ -113,6 +113,7 @@ Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
   // The device does no DMA by itself from here on, so that it may (S4); the
   // platform turns it on while we go on.
   context_.platform.RequestDma();
+  regs_.HoldWrites();
   InitRx();
   InitTx();
   InitIrq();
@@ -132,6 +133,7 @@ Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
 //
 // CTRL.PHY_RST is not set: the link stays up.
 Task<absl::Status> E1000e::Reset() {
+  regs_.HoldWrites();
   regs_.Write(Value<IMC>(~uint32_t{0}));
   regs_.Write(Value<RCTL>());
   regs_.Write(TCTL::PSP(1));
@@ -304,6 +306,7 @@ Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes) {
   // The largest that RCTL can say; what is longer is left unused.
   rx_buffer_bytes_ = std::min(rx_buffer_bytes, uint32_t{16384});
   rctl_ = ReceiveControl();
+  regs_.HoldWrites();
   regs_.Write(rctl_);
   // 10.2.6.1: the collision values matter at half duplex only.
   regs_.Write(TCTL::EN(1) | TCTL::PSP(1) | TCTL::CT(15) | TCTL::COLD(63) |

@@ -23,6 +23,9 @@ class PciDevice {
   // as all ones, as real hardware does; see gone().
   virtual uint32_t Read32(int bar, uint32_t offset) = 0;
   virtual void Write32(int bar, uint32_t offset, uint32_t value) = 0;
+  // The next writes may be held back until the next read, which must follow
+  // within the same handler: a sequence of them then costs one message.
+  virtual void HoldWrites() {}
 
   // The registers at `offset` and `offset` + 4, in this order; where a read is
   // a round trip, it is one.

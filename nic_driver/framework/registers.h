@@ -164,6 +164,9 @@ class Registers {
     device_->Write32(bar_, Offset<R>(index), ones.bits());
   }
 
+  // See PciDevice::HoldWrites.
+  void HoldWrites() const { device_->HoldWrites(); }
+
   // A write that may overtake, and be overtaken by, accesses to other
   // registers: see PciDevice::WriteDoorbell32.
   template <Writable R>

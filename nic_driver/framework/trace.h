@@ -46,6 +46,7 @@ class TracingDevice final : public PciDevice {
     Keep(Access::kWrite, bar, offset, value);
     device_.Write32(bar, offset, value);
   }
+  void HoldWrites() override { device_.HoldWrites(); }
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override {
     Keep(Access::kDoorbell, bar, offset, value);
     device_.WriteDoorbell32(bar, offset, value);

@@ -28,6 +28,7 @@ class VfioUserDevice final : public PciDevice {
 
   uint32_t Read32(int bar, uint32_t offset) override;
   std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) override;
+  void HoldWrites() override { client_->Cork(); }
   void Write32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;

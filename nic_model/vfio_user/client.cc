@@ -43,6 +43,7 @@ class SocketClient : public Client {
                       uint64_t fd_offset, bool device_may_write) override;
   absl::Status UnmapDma(uint64_t iova, uint64_t bytes) override;
   absl::Status Reset() override;
+  void Cork() override { connection_.Cork(); }
   int fd() const override { return connection_.socket(); }
 
  private:

@@ -75,6 +75,10 @@ class Client {
   virtual absl::Status PostWrite(uint32_t region, uint64_t offset,
                                  std::span<const uint8_t> data) = 0;
 
+  // Posted writes from here on leave together with the next call that waits
+  // for a reply, in order; call it only where one follows soon.
+  virtual void Cork() {}
+
   // Vector i of `index` signals events[i]; an empty span disarms all.
   virtual absl::Status SetIrqs(uint32_t index, std::span<const int> events) = 0;
   // The NIC reaches [iova, iova + bytes) in `memory_fd` from `fd_offset`.

@@ -14,6 +14,8 @@ namespace {
 // Answers to a predecessor's requests that a new client skips on a socket that
 // it took over.
 constexpr int kMaxStaleReplies = 64;
+// Of posted requests that wait for company.
+constexpr size_t kMaxHeldBytes = 4096;
 
 // Patience grows back by this part of the time that passes.
 constexpr uint64_t kPatienceGrowth = 10;
@@ -81,20 +83,49 @@ absl::Status ClientConnection::WaitFor(short events, uint64_t deadline_ns) {
   }
 }
 
+absl::Status ClientConnection::Post(Command command,
+                                    std::span<const iovec> body) {
+  constexpr uint32_t kFlags = kTypeCommand | kFlagNoReply;
+  if (!corked_ || !broken_.ok()) return Send(command, kFlags, body, {});
+  Header header = {++next_id_, static_cast<uint16_t>(command), sizeof(Header),
+                   kFlags, 0};
+  for (const iovec& part : body) header.bytes += part.iov_len;
+  const auto append = [this](const void* data, size_t bytes) {
+    const auto* first = static_cast<const uint8_t*>(data);
+    held_.insert(held_.end(), first, first + bytes);
+  };
+  append(&header, sizeof(header));
+  for (const iovec& part : body) append(part.iov_base, part.iov_len);
+  if (held_.size() < kMaxHeldBytes) return absl::OkStatus();
+  iovec all = Part(held_.data(), held_.size());
+  const absl::Status status = SendAll(std::span(&all, 1), {});
+  held_.clear();
+  return status;
+}
+
 absl::Status ClientConnection::Send(Command command, uint32_t flags,
                                     std::span<const iovec> body,
                                     std::span<const int> fds) {
   if (!broken_.ok()) return broken_;
   Header header = {++next_id_, static_cast<uint16_t>(command), sizeof(Header),
                    flags, 0};
-  std::array<iovec, 4> parts;
-  size_t count = 1;
+  std::array<iovec, 5> parts;
+  size_t count = 0;
+  if (!held_.empty()) parts[count++] = Part(held_.data(), held_.size());
+  const size_t header_at = count++;
   for (const iovec& part : body) {
     header.bytes += part.iov_len;
     parts[count++] = part;
   }
-  parts[0] = Part(header);
-  std::span<iovec> left(parts.data(), count);
+  parts[header_at] = Part(header);
+  const absl::Status status = SendAll(std::span(parts.data(), count), fds);
+  held_.clear();
+  corked_ = false;
+  return status;
+}
+
+absl::Status ClientConnection::SendAll(std::span<iovec> left,
+                                       std::span<const int> fds) {
   uint64_t deadline_ns = 0;
   while (!left.empty()) {
     const ssize_t sent = SendWithFds(socket_.get(), left, fds);

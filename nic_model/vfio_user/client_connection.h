@@ -62,9 +62,10 @@ class ClientConnection {
                                 std::span<const int> fds, size_t least,
                                 size_t most);
   // A request that gets no reply.
-  absl::Status Post(Command command, std::span<const iovec> body) {
-    return Send(command, kTypeCommand | kFlagNoReply, body, {});
-  }
+  absl::Status Post(Command command, std::span<const iovec> body);
+  // Holds what is posted from now on, and sends it with the next Transact: one
+  // system call, and one wake-up of the server, for all of it.
+  void Cork() { corked_ = true; }
 
   // For what a reply's sizes do not show: remembers that the server answered
   // nonsense, or that `why` ended the connection.
@@ -78,6 +79,7 @@ class ClientConnection {
  private:
   absl::Status Send(Command command, uint32_t flags,
                     std::span<const iovec> body, std::span<const int> fds);
+  absl::Status SendAll(std::span<iovec> left, std::span<const int> fds);
   // The next whole message: its header, its body in buffer_.
   absl::StatusOr<Header> ReceiveMessage(uint64_t deadline_ns);
   absl::StatusOr<Header> ReceiveReply(Command command);
@@ -101,7 +103,9 @@ class ClientConnection {
   uint64_t patience_at_ns_;  // When it was that much.
   uint16_t next_id_;
   bool adopted_ = false;  // Replies to a predecessor may come.
-  absl::Status broken_;   // Why the connection is of no more use.
+  bool corked_ = false;
+  std::vector<uint8_t> held_;  // Whole messages, at most kMaxHeldBytes.
+  absl::Status broken_;        // Why the connection is of no more use.
   std::array<uint8_t, kBufferBytes> buffer_;
   size_t filled_ = 0;    // Bytes in buffer_.
   size_t consumed_ = 0;  // Of them, those of the last message.
