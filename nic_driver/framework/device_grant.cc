@@ -50,6 +50,27 @@ absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
   return session;
 }
 
+absl::StatusOr<VfioUserGrant> TakeBus(
+    const platform::DeviceGrant::VfioUserBus& message,
+    std::vector<UniqueFd>& fds) {
+  VfioUserGrant bus;
+  ASSIGN_OR_RETURN(bus.connection, TakeFd(fds, message.connection_fd(),
+                                          "vfio_user.connection_fd"));
+  bus.negotiated = message.negotiated();
+  for (const auto& entry : message.doorbell()) {
+    vfio_user::Doorbell doorbell;
+    doorbell.offset = entry.offset();
+    doorbell.bytes = entry.bytes();
+    doorbell.shadow_offset = entry.shadow_offset();
+    ASSIGN_OR_RETURN(doorbell.event, TakeFd(fds, entry.event_fd(),
+                                            "vfio_user.doorbell.event_fd"));
+    ASSIGN_OR_RETURN(doorbell.shadow, TakeFd(fds, entry.shadow_fd(),
+                                             "vfio_user.doorbell.shadow_fd"));
+    bus.doorbells.push_back(std::move(doorbell));
+  }
+  return bus;
+}
+
 }  // namespace
 
 absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
@@ -68,9 +89,7 @@ absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
     return absl::InvalidArgumentError(
         "device grant: no bus that this driver knows; it knows vfio_user");
   }
-  ASSIGN_OR_RETURN(grant.vfio_user,
-                   TakeFd(fds, message.vfio_user().connection_fd(),
-                          "vfio_user.connection_fd"));
+  ASSIGN_OR_RETURN(grant.vfio_user, TakeBus(message.vfio_user(), fds));
   ASSIGN_OR_RETURN(grant.platform,
                    TakeFd(fds, message.platform_fd(), "platform_fd"));
   ASSIGN_OR_RETURN(grant.counters,

@@ -12,6 +12,7 @@
 #include "base/unique_fd.h"
 #include "nic_driver/framework/driver.h"
 #include "nic_driver/framework/platform_channel.h"
+#include "nic_model/vfio_user/client.h"
 #include "packet_stream/provider.h"
 #include "platform_service/api/driver.pb.h"
 
@@ -23,9 +24,15 @@ struct SessionGrant {
   uint64_t rx_iova = 0;
 };
 
+struct VfioUserGrant {
+  UniqueFd connection;
+  bool negotiated = false;
+  std::vector<vfio_user::Doorbell> doorbells;  // If negotiated.
+};
+
 struct DeviceGrant {
   PciIdentity identity;
-  UniqueFd vfio_user;
+  VfioUserGrant vfio_user;
   UniqueFd platform;
   UniqueFd counters;
   std::vector<UniqueFd> irqs;

@@ -26,6 +26,13 @@ platform::DeviceGrant Good() {
   grant.mutable_pci()->set_vendor(0x8086);
   grant.mutable_pci()->set_device(0x10d3);
   grant.mutable_vfio_user()->set_connection_fd(0);
+  grant.mutable_vfio_user()->set_negotiated(true);
+  platform::DeviceGrant::Doorbell* doorbell =
+      grant.mutable_vfio_user()->add_doorbell();
+  doorbell->set_offset(0x3818);
+  doorbell->set_bytes(4);
+  doorbell->set_event_fd(10);
+  doorbell->set_shadow_fd(11);
   grant.set_platform_fd(1);
   grant.set_counters_fd(2);
   grant.add_irq_fd(3);
@@ -50,10 +57,14 @@ platform::DeviceGrant Good() {
 }
 
 TEST(DeviceGrant, IsTakenApart) {
-  auto grant = ParseDeviceGrant(Good().SerializeAsString(), Fds(10));
+  auto grant = ParseDeviceGrant(Good().SerializeAsString(), Fds(12));
   ASSERT_TRUE(grant.ok()) << grant.status();
   EXPECT_EQ(grant->identity.device, 0x10d3);
-  EXPECT_TRUE(grant->vfio_user.valid());
+  EXPECT_TRUE(grant->vfio_user.connection.valid());
+  EXPECT_TRUE(grant->vfio_user.negotiated);
+  ASSERT_EQ(grant->vfio_user.doorbells.size(), 1u);
+  EXPECT_EQ(grant->vfio_user.doorbells[0].offset, 0x3818u);
+  EXPECT_TRUE(grant->vfio_user.doorbells[0].shadow.valid());
   EXPECT_EQ(grant->irqs.size(), 2u);
   EXPECT_EQ(grant->config.mtu, 1500u) << "the default";
   ASSERT_EQ(grant->prepared.size(), 1u);
@@ -72,8 +83,12 @@ TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {
   };
   const Case cases[] = {
       {"no bus", [](auto& g) { g.clear_vfio_user(); }},
+      {"vfio_user.doorbell.shadow_fd",
+       [](auto& g) {
+         g.mutable_vfio_user()->mutable_doorbell(0)->set_shadow_fd(9);
+       }},
       {"vfio_user.connection_fd",
-       [](auto& g) { g.mutable_vfio_user()->set_connection_fd(10); }},
+       [](auto& g) { g.mutable_vfio_user()->set_connection_fd(12); }},
       {"platform_fd", [](auto& g) { g.set_platform_fd(0xffffffff); }},
       {"counters_fd", [](auto& g) { g.set_counters_fd(1); }},
       {"irq_fd", [](auto& g) { g.set_irq_fd(1, 3); }},
@@ -92,7 +107,7 @@ TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {
   for (const Case& c : cases) {
     platform::DeviceGrant grant = Good();
     c.spoil(grant);
-    std::vector<UniqueFd> fds = Fds(10);
+    std::vector<UniqueFd> fds = Fds(12);
     const int first = fds[0].get();
     const auto parsed =
         ParseDeviceGrant(grant.SerializeAsString(), std::move(fds));

@@ -48,7 +48,12 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
       counters_page_,
       Mapping::MapSealed(grant.counters.get(), kPageBytes, Access::kReadWrite));
   counters_ = counters_page_.As<DriverCounters>();
-  ASSIGN_OR_RETURN(device_, VfioUserDevice::Create(std::move(grant.vfio_user)));
+  VfioUserGrant& bus = grant.vfio_user;
+  ASSIGN_OR_RETURN(device_,
+                   bus.negotiated
+                       ? VfioUserDevice::Adopt(std::move(bus.connection),
+                                               std::move(bus.doorbells))
+                       : VfioUserDevice::Create(std::move(bus.connection)));
   PciDevice* device = device_.get();
   if (grant.trace_registers) {
     trace_ = std::make_unique<TracingDevice>(*device_);

@@ -28,17 +28,27 @@ absl::StatusOr<std::unique_ptr<VfioUserDevice>> VfioUserDevice::Create(
   ASSIGN_OR_RETURN(std::unique_ptr<vfio_user::Client> client,
                    vfio_user::Client::Create(std::move(connection)));
   std::unique_ptr<VfioUserDevice> device(new VfioUserDevice(std::move(client)));
-  RETURN_IF_ERROR(device->MapDoorbells());
+  absl::StatusOr<std::vector<vfio_user::Doorbell>> offered =
+      device->client_->GetDoorbells(kDoorbellBar);
+  // A server that offers no doorbells is served by posted writes alone.
+  if (absl::IsInvalidArgument(offered.status())) return device;
+  if (!offered.ok()) return offered.status();
+  RETURN_IF_ERROR(device->MapDoorbells(*std::move(offered)));
   return device;
 }
 
-// A server that offers no doorbells is served by posted writes alone.
-absl::Status VfioUserDevice::MapDoorbells() {
-  absl::StatusOr<std::vector<vfio_user::Doorbell>> offered =
-      client_->GetDoorbells(kDoorbellBar);
-  if (absl::IsInvalidArgument(offered.status())) return absl::OkStatus();
-  if (!offered.ok()) return offered.status();
-  for (vfio_user::Doorbell& doorbell : *offered) {
+absl::StatusOr<std::unique_ptr<VfioUserDevice>> VfioUserDevice::Adopt(
+    UniqueFd connection, std::vector<vfio_user::Doorbell> doorbells) {
+  ASSIGN_OR_RETURN(std::unique_ptr<vfio_user::Client> client,
+                   vfio_user::Client::Adopt(std::move(connection)));
+  std::unique_ptr<VfioUserDevice> device(new VfioUserDevice(std::move(client)));
+  RETURN_IF_ERROR(device->MapDoorbells(std::move(doorbells)));
+  return device;
+}
+
+absl::Status VfioUserDevice::MapDoorbells(
+    std::vector<vfio_user::Doorbell> offered) {
+  for (vfio_user::Doorbell& doorbell : offered) {
     if (doorbell.bytes != 4 || doorbell.offset > UINT32_MAX ||
         doorbell.shadow_offset % 4 != 0) {
       continue;

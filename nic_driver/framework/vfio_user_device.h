@@ -25,6 +25,9 @@ class VfioUserDevice final : public PciDevice {
   // Negotiates on a connected socket.
   static absl::StatusOr<std::unique_ptr<VfioUserDevice>> Create(
       UniqueFd connection);
+  // On a socket that somebody negotiated on and asked for BAR 0's doorbells.
+  static absl::StatusOr<std::unique_ptr<VfioUserDevice>> Adopt(
+      UniqueFd connection, std::vector<vfio_user::Doorbell> doorbells);
 
   uint32_t Read32(int bar, uint32_t offset) override;
   std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) override;
@@ -48,7 +51,7 @@ class VfioUserDevice final : public PciDevice {
   explicit VfioUserDevice(std::unique_ptr<vfio_user::Client> client)
       : client_(std::move(client)) {}
 
-  absl::Status MapDoorbells();
+  absl::Status MapDoorbells(std::vector<vfio_user::Doorbell> offered);
   MappedDoorbell* FindDoorbell(int bar, uint32_t offset);
 
   std::unique_ptr<vfio_user::Client> client_;

@@ -1,5 +1,7 @@
 #include "nic_model/vfio_user/client.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -43,6 +45,9 @@ class SocketClient : public Client {
                       uint64_t fd_offset, bool device_may_write) override;
   absl::Status UnmapDma(uint64_t iova, uint64_t bytes) override;
   absl::Status Reset() override;
+  absl::Status PostReset() override {
+    return connection_.Post(Command::kDeviceReset, {});
+  }
   void Cork() override { connection_.Cork(); }
   int fd() const override { return connection_.socket(); }
 
@@ -253,6 +258,19 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(UniqueFd socket,
                                                patience_ms);
   RETURN_IF_ERROR(client->Negotiate());
   return client;
+}
+
+absl::StatusOr<std::vector<Doorbell>> Client::Greet(int socket, uint32_t region,
+                                                    int timeout_ms) {
+  UniqueFd own(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+  if (!own.valid()) return ErrnoStatus("duplicate a vfio-user connection");
+  SocketClient client(std::move(own), timeout_ms);
+  RETURN_IF_ERROR(client.Negotiate());
+  absl::StatusOr<std::vector<Doorbell>> doorbells = client.GetDoorbells(region);
+  if (absl::IsInvalidArgument(doorbells.status())) {
+    return std::vector<Doorbell>();  // The server has none.
+  }
+  return doorbells;
 }
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Adopt(UniqueFd socket,

@@ -58,6 +58,11 @@ class Client {
   static absl::StatusOr<std::unique_ptr<Client>> Adopt(UniqueFd socket,
                                                        int timeout_ms = 1000,
                                                        int patience_ms = 0);
+  // Spares whoever will Adopt `socket` two round trips: negotiates the version
+  // and asks for the doorbells of `region`. The socket stays the caller's.
+  static absl::StatusOr<std::vector<Doorbell>> Greet(int socket,
+                                                     uint32_t region,
+                                                     int timeout_ms = 100);
   virtual ~Client() = default;
 
   virtual absl::StatusOr<RegionInfo> GetRegionInfo(uint32_t region) = 0;
@@ -87,6 +92,9 @@ class Client {
   // When it returns, no access by the device is under way or can follow (S4).
   virtual absl::Status UnmapDma(uint64_t iova, uint64_t bytes) = 0;
   virtual absl::Status Reset() = 0;
+  // Without waiting: what is asked of the device after it on this connection is
+  // asked of a device that was reset.
+  virtual absl::Status PostReset() { return Reset(); }
 
   // Readable when the server has closed.
   virtual int fd() const = 0;

@@ -119,7 +119,8 @@ absl::Status DeviceOwner::ClearBusMaster() {
 }
 
 absl::Status DeviceOwner::ResetAndVerify() {
-  RETURN_IF_ERROR(connection_->Reset());
+  // The reset and its proof in one round trip.
+  RETURN_IF_ERROR(connection_->PostReset());
   uint8_t bytes[8] = {};
   RETURN_IF_ERROR(connection_->Read(kConfigRegion, 0, bytes));
   const uint32_t identity = uint32_t{bytes[0]} | uint32_t{bytes[1]} << 8 |

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "nic_model/vfio_user/client.h"
 #include "platform_service/api/driver.pb.h"
 #include "platform_service/instances/ring_memory.h"
 #include "platform_service/parking/parking_lot.h"
@@ -14,11 +15,19 @@
 
 namespace bulkhead::platform {
 
+// The driver's own, to the device.
+struct DriverConnection {
+  UniqueFd socket;
+  // Of a connection that vfio_user::Client::Greet has prepared.
+  bool negotiated = false;
+  std::vector<vfio_user::Doorbell> doorbells;
+};
+
 struct GrantParts {
   const pci::PciDeviceInfo& pci;
   const policy::NicConfigSpec& config;
-  UniqueFd connection;  // The driver's, to the device.
-  UniqueFd channel;     // The driver's end of the platform channel.
+  DriverConnection connection;
+  UniqueFd channel;  // The driver's end of the platform channel.
   int counters_fd;
   const std::vector<UniqueFd>& irqs;
   const std::vector<RingMemory::Area>& prepared;

@@ -25,6 +25,7 @@
 #include "platform_service/api/driver.pb.h"
 #include "platform_service/devices/nic.h"
 #include "platform_service/instances/counter_totals.h"
+#include "platform_service/instances/device_grant.h"
 #include "platform_service/instances/driver_channel.h"
 #include "platform_service/instances/progress_check.h"
 #include "platform_service/instances/ring_memory.h"
@@ -158,6 +159,7 @@ class Instance {
   absl::Status Begin(DeviceOwner& device);
   absl::Status MakeNext();
   void TellConfig();
+  absl::Status GreetNext();
   void PrepareNext();
   void UnmapOldRings();
 
@@ -222,7 +224,7 @@ class Instance {
   std::unique_ptr<DriverChannel> channel_;
   // Made ahead for the next generation.
   struct Next {
-    UniqueFd connection;  // To the device.
+    DriverConnection connection;
     std::unique_ptr<DriverChannel> channel;
     UniqueFd driver_end;  // Of `channel`.
   };
