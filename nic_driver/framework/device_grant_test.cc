@@ -85,7 +85,7 @@ TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {
       {"no bus", [](auto& g) { g.clear_vfio_user(); }},
       {"vfio_user.doorbell.shadow_fd",
        [](auto& g) {
-         g.mutable_vfio_user()->mutable_doorbell(0)->set_shadow_fd(9);
+         g.mutable_vfio_user()->mutable_doorbell(0)->set_shadow_fd(99);
        }},
       {"vfio_user.connection_fd",
        [](auto& g) { g.mutable_vfio_user()->set_connection_fd(12); }},

@@ -264,7 +264,7 @@ absl::StatusOr<std::vector<Doorbell>> Client::Greet(int socket, uint32_t region,
                                                     int timeout_ms) {
   UniqueFd own(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
   if (!own.valid()) return ErrnoStatus("duplicate a vfio-user connection");
-  SocketClient client(std::move(own), timeout_ms);
+  SocketClient client(std::move(own), timeout_ms, timeout_ms);
   RETURN_IF_ERROR(client.Negotiate());
   absl::StatusOr<std::vector<Doorbell>> doorbells = client.GetDoorbells(region);
   if (absl::IsInvalidArgument(doorbells.status())) {
