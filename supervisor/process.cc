@@ -70,7 +70,7 @@ Process::Process(EventLoop& loop, Sandbox& sandbox, const ProcessSpec& spec,
                 return Spawn(std::move(handlers));
               },
               [this](absl::string_view kind, absl::string_view text) {
-                callbacks_.event(0, kind, text);
+                Tell(0, kind, text);
               },
               [this] { callbacks_.changed(); }}),
       phase_since_ns_(MonotonicNs()) {}
@@ -133,8 +133,7 @@ void Process::Signal(int number) {
         absl::StrCat("signal ", spec_.name(), ": ", status.message()));
     return;
   }
-  callbacks_.event(generation_, "signal",
-                   absl::StrCat("signal ", number, " on request"));
+  Tell(generation_, "signal", absl::StrCat("signal ", number, " on request"));
 }
 
 void Process::Restart() {
@@ -244,8 +243,7 @@ void Process::SpawnCold() {
     return;
   }
   current_ = *std::move(spawned);
-  callbacks_.event(generation_, "spawned",
-                   absl::StrCat("pid ", current_->pid()));
+  Tell(generation_, "spawned", absl::StrCat("pid ", current_->pid()));
 }
 
 absl::Status Process::SendStart() {
@@ -261,9 +259,8 @@ absl::Status Process::SendStart() {
   RETURN_IF_ERROR(current_->channel().Send(message, fds));
   start_sent_ = true;
   begin_.reset();
-  callbacks_.event(
-      generation_, "handed_over",
-      absl::StrCat("pid ", current_->pid(), ", ", fds.size(), " descriptors"));
+  Tell(generation_, "handed_over",
+       absl::StrCat("pid ", current_->pid(), ", ", fds.size(), " descriptors"));
   return absl::OkStatus();
 }
 

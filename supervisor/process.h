@@ -48,8 +48,9 @@ class Process {
     std::function<void(const FromSupervisor::Died&)> died;
     std::function<void()> changed;  // State() is new.
     std::function<void()> removed;  // May destroy the object.
+    // `time_ns` 0: now.
     std::function<void(uint32_t generation, absl::string_view kind,
-                       absl::string_view text)>
+                       absl::string_view text, uint64_t time_ns)>
         event;
     std::function<void(absl::string_view reason)> refused;
   };
@@ -78,6 +79,10 @@ class Process {
   }
 
  private:
+  void Tell(uint32_t generation, absl::string_view kind, absl::string_view text,
+            uint64_t time_ns = 0) {
+    callbacks_.event(generation, kind, text, time_ns);
+  }
   enum class Goal : uint8_t { kRun, kRestart, kRemove };
   struct BeginOrder {
     std::string payload;

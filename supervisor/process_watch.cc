@@ -83,7 +83,7 @@ void Process::HandleReady(const FromChild::Ready& ready) {
   }
   ready_ = true;
   AddRemarks(ready.not_applied(), &not_applied_);
-  callbacks_.event(generation_, "ready", "");
+  Tell(generation_, "ready", "");
   if (phase_ != ProcessState::STARTING) return;
   if (const absl::Status status = SendStart(); !status.ok()) {
     Kill("killed", absl::StrCat("hand over the start: ", status.message()));
@@ -98,7 +98,7 @@ void Process::HandleStarted() {
   started_ns_ = MonotonicNs();
   loop_.Cancel(std::exchange(start_timer_, 0));
   if (phase_ != ProcessState::STARTING) return;
-  callbacks_.event(generation_, "started", "");
+  Tell(generation_, "started", "");
   heartbeat_.emplace(Heartbeat::LimitsOf(spec_.heartbeat()), started_ns_);
   ScheduleTick();
   Enter(ProcessState::RUNNING);
@@ -149,10 +149,9 @@ void Process::Kill(absl::string_view kind, const std::string& cause) {
   kill_cause_ = cause;
   kill_noticed_ns_ = MonotonicNs();
   current_->Kill();
-  callbacks_.event(generation_, kind, cause);
+  Tell(generation_, kind, cause);
   if (kind != "killed") {
-    callbacks_.event(generation_, "killed",
-                     absl::StrCat("pid ", current_->pid()));
+    Tell(generation_, "killed", absl::StrCat("pid ", current_->pid()));
   }
 }
 
@@ -221,7 +220,7 @@ void Process::Bury(const std::string& cause, uint64_t noticed_ns) {
   heartbeat_.reset();
   begin_.reset();
   if (goal_ == Goal::kRemove) {
-    callbacks_.event(generation_, "stopped", cause);
+    Tell(generation_, "stopped", cause);
     callbacks_.removed();
     return;
   }
@@ -246,8 +245,8 @@ void Process::Bury(const std::string& cause, uint64_t noticed_ns) {
   unanswered_death_ = died;
   // First of all the platform must make the device safe (S4).
   callbacks_.died(died);
-  callbacks_.event(generation_, goal_ == Goal::kRun ? "died" : "stopped",
-                   cause);
+  Tell(generation_, goal_ == Goal::kRun ? "died" : "stopped", cause,
+       noticed_ns);
   AfterDeath(decision);
 }
 
@@ -255,15 +254,14 @@ void Process::AfterDeath(const RestartPolicy::Decision& decision) {
   goal_ = Goal::kRun;
   if (decision.park) {
     spare_.Drop();
-    callbacks_.event(generation_, "parked", reason_);
+    Tell(generation_, "parked", reason_);
     log_->Note(absl::StrCat("parked: ", reason_));
     Enter(ProcessState::PARKED);
     return;
   }
   const bool wait = decision.backoff.count() > 0;
   if (wait) {
-    callbacks_.event(generation_, "backoff",
-                     absl::StrCat(decision.backoff.count(), " ms"));
+    Tell(generation_, "backoff", absl::StrCat(decision.backoff.count(), " ms"));
   }
   Enter(wait ? ProcessState::BACKING_OFF : ProcessState::WAITING);
   // Its successor is spawned while the platform makes the device safe; it holds

@@ -180,8 +180,8 @@ Process::Callbacks Supervisor::CallbacksFor(const std::string& name) {
   };
   callbacks.removed = [this, name] { HandleRemoved(name); };
   callbacks.event = [this, name](uint32_t generation, absl::string_view kind,
-                                 absl::string_view text) {
-    Record(name, generation, kind, text);
+                                 absl::string_view text, uint64_t time_ns) {
+    Record(name, generation, kind, text, time_ns);
   };
   callbacks.refused = [this, name](absl::string_view reason) {
     Refuse(name, reason);
@@ -218,8 +218,10 @@ void Supervisor::SendState(const Process& process) {
 }
 
 void Supervisor::Record(absl::string_view process, uint32_t generation,
-                        absl::string_view kind, absl::string_view text) {
+                        absl::string_view kind, absl::string_view text,
+                        uint64_t time_ns) {
   Event event;
+  event.set_time_ns(time_ns);
   event.set_process(std::string(process));
   event.set_generation(generation);
   event.set_kind(std::string(kind));

@@ -54,7 +54,8 @@ class Supervisor {
   void StopAll(std::function<void()> done);
 
   void Record(absl::string_view process, uint32_t generation,
-              absl::string_view kind, absl::string_view text);
+              absl::string_view kind, absl::string_view text,
+              uint64_t time_ns = 0);
 
   Sandbox& sandbox() { return sandbox_; }
 

@@ -9,7 +9,20 @@ namespace {
 
 using bench::MakeScenario;
 
-class Networks : public SystemTest {};
+class Networks : public SystemTest {
+ protected:
+  // The mark that `to` hears, which `from` repeats until then: what is sent
+  // before the other end's driver has taken its session up finds no receiver.
+  static int Exchange(packet_stream::Session& from, packet_stream::Session& to,
+                      uint8_t mark) {
+    int heard = -1;
+    for (int i = 0; i < 50 && heard != mark; ++i) {
+      Send(from, kBroadcast, mark);
+      heard = Receive(to, 100);
+    }
+    return heard;
+  }
+};
 
 TEST_F(Networks, CableJoinsTwoNics) {
   Start(MakeScenario({{.nics = 2, .network = "{cable: lab}"}}), 2);
@@ -17,10 +30,8 @@ TEST_F(Networks, CableJoinsTwoNics) {
   auto right = Open("nic1");
   ASSERT_TRUE(left.ok() && right.ok());
   ASSERT_TRUE(WaitForLink(**left) && WaitForLink(**right));
-  Send(**left, kBroadcast, 11);
-  EXPECT_EQ(Receive(**right), 11);
-  Send(**right, kBroadcast, 12);
-  EXPECT_EQ(Receive(**left), 12);
+  EXPECT_EQ(Exchange(**left, **right, 11), 11);
+  EXPECT_EQ(Exchange(**right, **left, 12), 12);
 }
 
 // The cable is plugged into the next generation of a model that was killed.
@@ -40,12 +51,7 @@ TEST_F(Networks, S5_CableOutlivesTheModelAtItsEnd) {
           .ok())
       << system_->EventText();
   ASSERT_TRUE(WaitForLink(**left));
-  int heard = -1;
-  for (int i = 0; i < 50 && heard != 21; ++i) {
-    Send(**left, kBroadcast, 21);
-    heard = Receive(**right, 100);
-  }
-  EXPECT_EQ(heard, 21);
+  EXPECT_EQ(Exchange(**left, **right, 21), 21);
   EXPECT_TRUE((*left)->health().ok());
 }
 
@@ -58,16 +64,10 @@ TEST_F(Networks, SwitchJoinsManyAndComesBackWhenKilled) {
     ASSERT_TRUE(WaitForLink(**session));
     sessions.push_back(*std::move(session));
   }
-  Send(*sessions[0], kBroadcast, 31);
-  EXPECT_EQ(Receive(*sessions[1]), 31);
-  EXPECT_EQ(Receive(*sessions[2]), 31);
+  EXPECT_EQ(Exchange(*sessions[0], *sessions[1], 31), 31);
+  EXPECT_EQ(Exchange(*sessions[0], *sessions[2], 31), 31);
   ASSERT_TRUE(api_->Kill("switch-lab", SIGKILL).ok());
-  int heard = -1;
-  for (int i = 0; i < 50 && heard != 32; ++i) {
-    Send(*sessions[0], kBroadcast, 32);
-    heard = Receive(*sessions[1], 100);
-  }
-  EXPECT_EQ(heard, 32);
+  EXPECT_EQ(Exchange(*sessions[0], *sessions[1], 32), 32);
 }
 
 }  // namespace
