@@ -1,5 +1,5 @@
-// The nic_model and nic_switch programs as the supervisor starts them: told
-// what to be, they serve; told nonsense, they say what is wrong and exit.
+// The programs of a model and of nic_switch, as the supervisor starts them:
+// told what to be, they serve; told nonsense, they say what is wrong and exit.
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -139,7 +139,7 @@ struct ModelOrder {
   UniqueFd doorbells = *CreateSealedMemory("doorbells", kPageBytes);
 };
 
-constexpr char kModel[] = "nic_model/nic_model";
+constexpr char kModel[] = "nic_model/82574l/82574l";
 constexpr char kSwitch[] = "nic_model/nic_switch";
 
 TEST(ModelProcess, ServesOwnerAndDriver) {

@@ -47,7 +47,7 @@ std::string Fleet::ProgramOf(const std::string& driver) const {
 }
 
 ModelPlace Fleet::PlaceOfModel() const {
-  return {places_.run_dir, places_.bin_dir + "/nic_model/nic_model"};
+  return {places_.run_dir, places_.bin_dir};
 }
 
 policy::Plan Fleet::MakePlan(

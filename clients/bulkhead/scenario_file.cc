@@ -11,6 +11,8 @@ policy::ParsedScenario ParseFile(const std::string& path,
   for (const auto& [name, program] : policy::ListDrivers(context.bin_dir)) {
     options.more_drivers.push_back(name);
   }
+  const policy::ModelCatalog models = policy::ListModels(context.bin_dir);
+  options.models = &models;
   return policy::ParseScenarioFile(path, options);
 }
 
@@ -28,8 +30,9 @@ absl::StatusOr<policy::Scenario> LoadFile(const std::string& path,
 
 absl::StatusOr<policy::Plan> PlanFor(const policy::Scenario& scenario,
                                      const Context& context) {
-  ASSIGN_OR_RETURN(const pci::BusListing listing,
-                   policy::ExpectedDevices(scenario));
+  ASSIGN_OR_RETURN(
+      const pci::BusListing listing,
+      policy::ExpectedDevices(scenario, policy::ListModels(context.bin_dir)));
   for (const std::string& warning : listing.warnings) {
     context.console.Warn(warning);
   }

@@ -25,7 +25,7 @@ absl::Status SetLink(vfio_user::Client& owner, bool up) {
 const DeviceUnderTest& TheDevice() {
   static const DeviceUnderTest* const device =
       new DeviceUnderTest{.driver_program = "nic_driver/e1000e/e1000e",
-                          .model_program = "nic_model/nic_model",
+                          .model_program = "nic_model/82574l/82574l",
                           .model = "82574l",
                           .vendor = 0x8086,
                           .device = 0x10d3,

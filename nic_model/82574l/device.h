@@ -27,32 +27,25 @@
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
+#include "nic_model/model.h"
 #include "nic_model/network/network.h"
-#include "nic_model/vfio_user/device_ops.h"
 
 namespace bulkhead::nic_model::i82574 {
 
 // Threading: the loop's thread. `loop` and `counters` outlive the device; so
 // does `network`, once it is plugged in.
-class Intel82574 : public vfio_user::DeviceOps, public Port {
+class Intel82574 : public Model {
  public:
-  using Mac = std::array<uint8_t, 6>;
-
-  struct Options {
-    Mac mac = {};
-    uint64_t serial = 0;  // Device serial number; 0: made from the MAC.
-    Faults faults;
-    UniqueFd doorbell_page;  // See Doorbells::Create.
-  };
+  using Mac = nic_model::Mac;
+  using Options = ModelOptions;
 
   static absl::StatusOr<std::unique_ptr<Intel82574>> Create(
       EventLoop& loop, PortCounters& counters, Options options);
   ~Intel82574() override;
 
-  void PlugIn(Network* network);
+  void PlugIn(Network* network) override;
 
-  // Progress for the supervisor.
-  uint64_t work_done() const {
+  uint64_t work_done() const override {
     return transmitter_.descriptors_done() + receiver_.frames_done();
   }
   bool link_up() const { return link_up_; }

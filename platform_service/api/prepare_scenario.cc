@@ -52,6 +52,8 @@ absl::StatusOr<PreparedScenario> PrepareScenario(const std::string& text,
   for (const auto& [name, program] : policy::ListDrivers(bin_dir)) {
     options.more_drivers.push_back(name);
   }
+  const policy::ModelCatalog models = policy::ListModels(bin_dir);
+  options.models = &models;
   policy::ParsedScenario parsed = policy::ParseScenario(text, path, options);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(policy::ToText(parsed.diagnostics));
@@ -60,7 +62,7 @@ absl::StatusOr<PreparedScenario> PrepareScenario(const std::string& text,
   prepared.scenario = std::move(parsed.scenario);
   prepared.text = text;
   ASSIGN_OR_RETURN(pci::BusListing listing,
-                   policy::ExpectedDevices(prepared.scenario));
+                   policy::ExpectedDevices(prepared.scenario, models));
   prepared.devices = std::move(listing.devices);
   return prepared;
 }

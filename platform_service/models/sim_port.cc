@@ -129,7 +129,8 @@ absl::Status SimPort::MapCounters() {
 void SimPort::Launch() {
   supervisor::ProcessSpec spec;
   spec.set_name(nic_.name);
-  spec.set_program(place_.program);
+  spec.set_program(
+      absl::StrCat(place_.bin_dir, "/nic_model/", nic_.model, "/", nic_.model));
   spec.set_needs_payload(true);
   // A model maps the memory of every session: no limit of its data here.
   link_.Define(spec);

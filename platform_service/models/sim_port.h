@@ -27,7 +27,7 @@ namespace bulkhead::platform {
 
 struct ModelPlace {
   std::string run_dir;
-  std::string program;  // Of the model.
+  std::string bin_dir;
 };
 
 // The listening sockets and the counters outlive the model: a client may

@@ -23,7 +23,7 @@ Plan PlanOf(const std::string& path) {
   auto scenario = LoadScenario(path);
   EXPECT_TRUE(scenario.ok()) << scenario.status().message();
   if (!scenario.ok()) return {};
-  auto listing = ExpectedDevices(*scenario);
+  auto listing = ExpectedDevices(*scenario, ListModels("."));
   EXPECT_TRUE(listing.ok()) << listing.status();
   if (!listing.ok()) return {};
   const DriverCatalog drivers = {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "platform_service/policy/program_folder.h"
 
 namespace bulkhead::policy {
 
@@ -30,15 +31,11 @@ using DriverCatalog = std::map<std::string, DriverProgram>;
 // The drivers that this source tree has, built or not.
 const std::vector<std::string>& KnownDrivers();
 
-// The models of nic_model.
-const std::vector<std::string>& KnownModels();
-
 // Known drivers, and every other NAME with an executable
 // `bin_dir`/nic_driver/NAME/NAME. Looks at the file system, runs nothing.
 DriverCatalog ListDrivers(const std::string& bin_dir);
 
-// [a-z0-9_]+, at most 32 characters: such a name cannot leave its folder.
-bool IsDriverName(absl::string_view name);
+inline bool IsDriverName(absl::string_view name) { return IsProgramName(name); }
 
 }  // namespace bulkhead::policy
 

@@ -9,26 +9,29 @@
 namespace bulkhead::policy {
 namespace {
 
-// How a model announces itself; nic_model/82574l/config_space.cc is what it
+// How a model announces itself, by its model.yaml; its config space is what it
 // then really says.
-pci::PciDeviceInfo Expected(const SimulatedNic& nic) {
+pci::PciDeviceInfo Expected(const SimulatedNic& nic,
+                            const ModelCatalog& models) {
   pci::PciDeviceInfo device;
   device.source = pci::Source::kSimulated;
   device.name = nic.name;
-  if (nic.model == "82574l") {
-    device.vendor = 0x8086;
-    device.device = 0x10d3;
-    device.subsystem_vendor = 0x8086;
-    device.subsystem_device = 0xa01f;
-    device.class_code = 0x020000;
-    // As pci.ids has them, which takes long to read.
-    device.vendor_name = "Intel Corporation";
-    device.device_name = "82574L Gigabit Network Connection";
-    device.class_name = "Ethernet controller";
+  if (const auto model = models.find(nic.model); model != models.end()) {
+    const Announced& says = model->second.announced;
+    device.vendor = says.vendor;
+    device.device = says.device;
+    device.subsystem_vendor = says.subsystem_vendor;
+    device.subsystem_device = says.subsystem_device;
+    device.class_code = says.class_code;
+    // Not from pci.ids, which takes long to read.
+    device.vendor_name = says.vendor_name;
+    device.device_name = says.device_name;
+    device.class_name = says.class_name;
   }
   uint64_t serial = nic.serial;
   if (serial == 0) {
-    // 82574L datasheet 9.4.2: the MAC address with FF-FF in its middle.
+    // Every model makes its serial number as the 82574L does (datasheet 9.4.2):
+    // the MAC address with FF-FF in its middle.
     for (const uint8_t byte :
          {nic.mac[0], nic.mac[1], nic.mac[2], uint8_t{0xff}, uint8_t{0xff},
           nic.mac[3], nic.mac[4], nic.mac[5]}) {
@@ -49,10 +52,11 @@ absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario) {
   return pci::BusListing();
 }
 
-absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario) {
+absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,
+                                                const ModelCatalog& models) {
   pci::BusListing listing;
   for (const SimulatedNic& nic : scenario.simulated) {
-    pci::PciDeviceInfo device = Expected(nic);
+    pci::PciDeviceInfo device = Expected(nic, models);
     device.address = pci::SimulatedAddress(listing.devices.size());
     listing.devices.push_back(std::move(device));
   }

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "platform_service/pci/enumerate.h"
+#include "platform_service/policy/model_catalog.h"
 #include "platform_service/policy/scenario.h"
 
 namespace bulkhead::policy {
@@ -12,7 +13,8 @@ namespace bulkhead::policy {
 // Simulated NICs as their models will announce themselves, in the scenario's
 // order and at the addresses that SimulatedAddress gives, then the devices of
 // ScenarioDevices.
-absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario);
+absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,
+                                                const ModelCatalog& models);
 
 // Only what `devices:` asks for: this machine's bus or a recorded dump.
 absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario);

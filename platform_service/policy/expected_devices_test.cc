@@ -40,7 +40,7 @@ TEST(ExpectedDevices, AreWhatTheModelSays) {
   scenario.simulated[1] = scenario.simulated[0];
   scenario.simulated[1].name = "port1";
   scenario.simulated[1].serial = 0x001b21ffffaabbcc;
-  auto listing = ExpectedDevices(scenario);
+  auto listing = ExpectedDevices(scenario, ListModels("."));
   ASSERT_TRUE(listing.ok()) << listing.status();
   ASSERT_EQ(listing->devices.size(), 2u);
   for (size_t i = 0; i < 2; ++i) {
@@ -54,7 +54,7 @@ TEST(ExpectedDevices, AreWhatTheModelSays) {
 TEST(ExpectedDevices, AMissingDumpIsAnError) {
   Scenario scenario;
   scenario.devices.recorded = "nowhere.lspci";
-  EXPECT_EQ(ExpectedDevices(scenario).status().message(),
+  EXPECT_EQ(ExpectedDevices(scenario, {}).status().message(),
             "cannot open the recorded dump nowhere.lspci: No such file or "
             "directory");
 }

@@ -50,8 +50,9 @@ class ScenarioGolden : public testing::TestWithParam<std::string> {};
 
 TEST_P(ScenarioGolden, DiagnosticsAreExact) {
   const std::string name = GetParam();
-  const ParsedScenario parsed =
-      ParseScenario(Read(Folder() + "/" + name + ".yaml"), name + ".yaml");
+  const ModelCatalog models = {{"82574l", {}}};
+  const ParsedScenario parsed = ParseScenario(
+      Read(Folder() + "/" + name + ".yaml"), name + ".yaml", {{}, &models});
   const std::string text = ToText(parsed.diagnostics);
   EXPECT_FALSE(parsed.ok());
   if (std::getenv("BULKHEAD_WRITE_GOLDEN") != nullptr) {

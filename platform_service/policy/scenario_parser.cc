@@ -131,7 +131,9 @@ void ReadScenario(SourceText* source, const YamlNode& root,
   scenario->simulated = ReadSection<SimulatedNic>(
       &fields, "simulated", kMaxSimulated,
       "- {name: port0, model: 82574l, network: {echo: {}}}",
-      [&](const YamlNode& node) { return ReadSimulatedNic(source, node); },
+      [&](const YamlNode& node) {
+        return ReadSimulatedNic(source, node, options.models);
+      },
       &nodes);
   CheckSimulated(source, scenario->simulated, nodes, root.complete);
   scenario->drivers = ReadSection<DriverRule>(

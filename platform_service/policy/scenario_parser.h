@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "platform_service/policy/diagnostic.h"
+#include "platform_service/policy/model_catalog.h"
 #include "platform_service/policy/scenario.h"
 
 namespace bulkhead::policy {
@@ -23,6 +24,8 @@ struct ParseOptions {
   // Drivers that may be named besides the ones that this source tree has, e.g.
   // those found in the --bin_dir (driver_catalog.h).
   std::vector<std::string> more_drivers;
+  // The models that may be named, those found in the --bin_dir; null: any.
+  const ModelCatalog* models = nullptr;
 };
 
 struct ParsedScenario {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "platform_service/policy/model_catalog.h"
 #include "platform_service/policy/scenario.h"
 #include "platform_service/policy/source_text.h"
 #include "platform_service/policy/yaml_tree.h"
@@ -18,8 +19,9 @@ bool IsReservedName(absl::string_view name);
 // A file name of the scenario, seen from the working directory.
 std::string ResolvePath(const SourceText& source, const std::string& path);
 
-// One item of `simulated:`. simulated_reader.cc
-SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node);
+// One item of `simulated:`; `models` as in ParseOptions. simulated_reader.cc
+SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node,
+                              const ModelCatalog* models);
 
 // One item of `drivers:`. rule_reader.cc
 DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,

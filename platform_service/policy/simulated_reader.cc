@@ -3,8 +3,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/fields.h"
+#include "platform_service/policy/program_folder.h"
 #include "platform_service/policy/sections.h"
 #include "platform_service/policy/suggestion.h"
 
@@ -163,17 +163,36 @@ void ReadName(SourceText* source, Fields* fields, std::string* name) {
   }
 }
 
-void ReadModel(SourceText* source, Fields* fields, std::string* model) {
+void ReadModel(SourceText* source, Fields* fields, const ModelCatalog* models,
+               std::string* model) {
   Position place;
   if (fields->Require("model", "model: 82574l") == nullptr ||
       !fields->Text("model", model, &place)) {
     return;
   }
-  const std::vector<std::string>& known = KnownModels();
-  if (std::find(known.begin(), known.end(), *model) == known.end()) {
-    source->Error(place, absl::StrCat("unknown model `", model->substr(0, 48),
-                                      "`; ", Suggest(*model, known, "models")));
+  if (!IsProgramName(*model)) {
+    source->Error(place, absl::StrCat("`model`: `", model->substr(0, 48),
+                                      "` is not a model's name; a name has "
+                                      "lower-case letters, digits and `_`"));
+    return;
   }
+  if (models == nullptr) return;
+  if (const auto found = models->find(*model); found != models->end()) {
+    if (!found->second.missing.empty()) {
+      source->Error(place, absl::StrCat("model `", *model, "` cannot run: ",
+                                        found->second.missing));
+    }
+    return;
+  }
+  std::vector<std::string> known;
+  for (const auto& [name, program] : *models) known.push_back(name);
+  source->Error(place,
+                known.empty()
+                    ? absl::StrCat("no model `", *model,
+                                   "`: there is no model program beside this "
+                                   "one; build them with `run/build`")
+                    : absl::StrCat("unknown model `", *model, "`; ",
+                                   Suggest(*model, known, "models")));
 }
 
 void ReadFaults(SourceText* source, Fields* fields,
@@ -198,13 +217,14 @@ void ReadFaults(SourceText* source, Fields* fields,
 
 }  // namespace
 
-SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node) {
+SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node,
+                              const ModelCatalog* models) {
   SimulatedNic nic;
   nic.line.number = SourceText::LineNumber(node.place);
   Fields fields(source, node, "a simulated NIC", kNicExample);
   if (!fields.usable()) return nic;
   ReadName(source, &fields, &nic.name);
-  ReadModel(source, &fields, &nic.model);
+  ReadModel(source, &fields, models, &nic.model);
   nic.mac = MacFromName(nic.name);
   fields.Word("mac", ReadMac, &nic.mac);
   fields.Word("serial", ReadSerial, &nic.serial);

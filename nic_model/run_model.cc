@@ -1,8 +1,5 @@
-// One simulated NIC: a vfio-user server whose port is plugged into a network.
-// Started by the supervisor; what to simulate comes as a ModelSpec.
-#include <sys/mman.h>
+#include "nic_model/run_model.h"
 
-#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -16,7 +13,6 @@
 #include "base/event_loop.h"
 #include "base/log.h"
 #include "base/shared_memory.h"
-#include "nic_model/82574l/device.h"
 #include "nic_model/counters.h"
 #include "nic_model/faults.h"
 #include "nic_model/model.pb.h"
@@ -31,8 +27,6 @@
 
 namespace bulkhead::nic_model {
 namespace {
-
-using i82574::Intel82574;
 
 // The descriptors of a Start, each of which is taken once.
 class Descriptors {
@@ -53,9 +47,10 @@ class Descriptors {
 };
 
 // Members in dependency order: counters, device, network, server.
-class Model {
+class ModelProcess {
  public:
-  explicit Model(EventLoop& loop) : loop_(loop) {}
+  ModelProcess(EventLoop& loop, absl::string_view name, MakeModel make)
+      : loop_(loop), name_(name), make_(make) {}
 
   absl::Status Start(const ModelSpec& spec, Descriptors fds);
 
@@ -64,22 +59,25 @@ class Model {
   }
 
  private:
-  absl::StatusOr<std::unique_ptr<Network>> MakeNetwork(
-      const ModelSpec& spec, const Intel82574::Mac& mac, Descriptors& fds);
+  absl::StatusOr<std::unique_ptr<Network>> MakeNetwork(const ModelSpec& spec,
+                                                       const Mac& mac,
+                                                       Descriptors& fds);
 
   EventLoop& loop_;
+  const absl::string_view name_;
+  const MakeModel make_;
   Mapping counters_;
-  std::unique_ptr<Intel82574> device_;
+  std::unique_ptr<Model> device_;
   std::unique_ptr<Network> network_;
   std::unique_ptr<vfio_user::Server> server_;
 };
 
-absl::Status Model::Start(const ModelSpec& spec, Descriptors fds) {
-  if (spec.model() != "82574l") {
-    return absl::InvalidArgumentError(
-        absl::StrCat("simulate '", spec.model(), "': the models are: 82574l"));
+absl::Status ModelProcess::Start(const ModelSpec& spec, Descriptors fds) {
+  if (spec.model() != name_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "simulate '", spec.model(), "': this program simulates ", name_));
   }
-  Intel82574::Mac mac;
+  Mac mac;
   if (spec.mac().size() != mac.size() || (spec.mac()[0] & 1) != 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("simulate ", spec.name(),
@@ -94,14 +92,13 @@ absl::Status Model::Start(const ModelSpec& spec, Descriptors fds) {
                    fds.Take(spec.counters_fd(), "the counters page"));
   ASSIGN_OR_RETURN(counters_, Mapping::MapSealed(counters.get(), kPageBytes,
                                                  Access::kReadWrite));
-  Intel82574::Options options = {mac, spec.serial(), faults, UniqueFd()};
+  ModelOptions options = {mac, spec.serial(), faults, UniqueFd()};
   if (spec.has_doorbells_fd()) {
     ASSIGN_OR_RETURN(options.doorbell_page,
                      fds.Take(spec.doorbells_fd(), "the doorbell page"));
   }
-  ASSIGN_OR_RETURN(device_,
-                   Intel82574::Create(loop_, *counters_.As<PortCounters>(),
-                                      std::move(options)));
+  ASSIGN_OR_RETURN(
+      device_, make_(loop_, *counters_.As<PortCounters>(), std::move(options)));
   ASSIGN_OR_RETURN(network_, MakeNetwork(spec, mac, fds));
   device_->PlugIn(network_.get());
   server_ = std::make_unique<vfio_user::Server>(loop_, *device_);
@@ -114,8 +111,8 @@ absl::Status Model::Start(const ModelSpec& spec, Descriptors fds) {
   return server_->Listen(std::move(driver), vfio_user::Role::kDriver);
 }
 
-absl::StatusOr<std::unique_ptr<Network>> Model::MakeNetwork(
-    const ModelSpec& spec, const Intel82574::Mac& mac, Descriptors& fds) {
+absl::StatusOr<std::unique_ptr<Network>> ModelProcess::MakeNetwork(
+    const ModelSpec& spec, const Mac& mac, Descriptors& fds) {
   switch (spec.network_case()) {
     case ModelSpec::kEcho:
       return std::make_unique<Echo>(loop_, *device_);
@@ -147,13 +144,15 @@ absl::StatusOr<std::unique_ptr<Network>> Model::MakeNetwork(
   return absl::InvalidArgumentError("plug in: unknown network");
 }
 
-int Main() {
+}  // namespace
+
+int RunModel(absl::string_view name, MakeModel make) {
   auto loop = EventLoop::Create();
   if (!loop.ok()) {
     LogError(loop.status().message());
     return EXIT_FAILURE;
   }
-  Model model(**loop);
+  ModelProcess model(**loop, name, make);
   std::unique_ptr<supervisor::Child> child;
   supervisor::Child::Handlers handlers;
   handlers.start = [&](supervisor::StartOrder order) {
@@ -178,7 +177,4 @@ int Main() {
   return EXIT_SUCCESS;
 }
 
-}  // namespace
 }  // namespace bulkhead::nic_model
-
-int main() { return bulkhead::nic_model::Main(); }
