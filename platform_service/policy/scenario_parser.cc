@@ -1,70 +1,27 @@
 #include "platform_service/policy/scenario_parser.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "base/unique_fd.h"
 #include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/fields.h"
 #include "platform_service/policy/sections.h"
 #include "platform_service/policy/source_text.h"
+#include "platform_service/policy/text_file.h"
 #include "platform_service/policy/yaml_tree.h"
 
 namespace bulkhead::policy {
 namespace {
 
-constexpr size_t kMaxFileBytes = 1 << 20;
+constexpr TextKind kScenarioText = {
+    "scenario", 1 << 20, "at most 1MiB is allowed: split the scenario"};
 constexpr size_t kMaxErrors = 100;
 // REFERENCE §8, 43: more than any machine has, less than does harm.
 constexpr size_t kMaxSimulated = 512;
 constexpr size_t kMaxRules = 256;
 constexpr size_t kMaxClients = 256;
 constexpr size_t kMaxPathCharacters = 1024;
-
-// The text as YAML may have it: UTF-8 without NULs (attack 40). False when
-// there is no point in reading on.
-bool CheckBytes(SourceText* source) {
-  const absl::string_view text = source->text();
-  if (text.size() > kMaxFileBytes) {
-    source->FileError(
-        absl::StrCat("the scenario has ", text.size(),
-                     " bytes; at most 1MiB is allowed: split the scenario"));
-    return false;
-  }
-  if (absl::StartsWith(text, "\xff\xfe") ||
-      absl::StartsWith(text, "\xfe\xff")) {
-    source->FileError("the file is UTF-16; save it as UTF-8");
-    return false;
-  }
-  Position place;
-  for (size_t at = 0; at < text.size();) {
-    const size_t length = Utf8Length(text, at);
-    if (length == 0) {
-      source->Error(place, "this byte is not UTF-8; save the file as UTF-8");
-      return false;
-    }
-    const uint8_t byte = static_cast<uint8_t>(text[at]);
-    if ((byte < 0x20 && !absl::StrContains("\t\n\r", text[at])) ||
-        byte == 0x7f) {
-      source->Error(place,
-                    "a control character has no place in a scenario; remove "
-                    "it, or write the file anew if it is half-written");
-      return false;
-    }
-    place.column += static_cast<int>(length);
-    if (byte == '\n') place = {place.line + 1, 0};
-    at += length;
-  }
-  return true;
-}
 
 void ReadApiVersion(SourceText* source, Fields* fields) {
   constexpr absl::string_view kVersion = "bulkhead/v1";
@@ -162,39 +119,6 @@ ParsedScenario Failed(const std::string& path, std::string message) {
   return parsed;
 }
 
-// Why the file cannot be a scenario, or empty and its text.
-std::string ReadFile(const std::string& path, std::string* text) {
-  // O_NONBLOCK: the opening of a FIFO must not wait for a writer.
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) {
-    return absl::StrCat("cannot be opened (", strerror(errno),
-                        "); check the name and who may read it");
-  }
-  struct stat info;
-  if (fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-    return "is not a regular file; give the name of a scenario file";
-  }
-  // One byte more than allowed, so that a file that is too large shows.
-  text->resize(kMaxFileBytes + 1);
-  size_t have = 0;
-  while (have < text->size()) {
-    const ssize_t got =
-        read(fd.get(), text->data() + have, text->size() - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      return absl::StrCat("cannot be read (", strerror(errno), ")");
-    }
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  text->resize(have);
-  if (have > kMaxFileBytes) {
-    return absl::StrCat("the scenario has ", info.st_size,
-                        " bytes; at most 1MiB is allowed: split the scenario");
-  }
-  return "";
-}
-
 }  // namespace
 
 std::string ResolvePath(const SourceText& source, const std::string& path) {
@@ -208,7 +132,7 @@ ParsedScenario ParseScenario(absl::string_view text, const std::string& path,
   ParsedScenario parsed;
   parsed.scenario.path = path;
   SourceText source(text, path);
-  if (CheckBytes(&source)) {
+  if (CheckTextBytes(kScenarioText, &source)) {
     const YamlNode root = ReadYaml(&source);
     ReadScenario(&source, root, options, &parsed.scenario);
   }
@@ -219,7 +143,8 @@ ParsedScenario ParseScenario(absl::string_view text, const std::string& path,
 ParsedScenario ParseScenarioFile(const std::string& path,
                                  const ParseOptions& options) {
   std::string text;
-  if (std::string why = ReadFile(path, &text); !why.empty()) {
+  if (std::string why = ReadTextFile(path, kScenarioText, &text);
+      !why.empty()) {
     return Failed(path, std::move(why));
   }
   return ParseScenario(text, path, options);
