@@ -140,6 +140,18 @@ TEST_F(Conformance, RefusesASecondSession) {
   Echo(10, 100);
 }
 
+// A platform service that was restarted does not know what its predecessor came
+// to say: a session that is served is offered again, which changes nothing.
+TEST_F(Conformance, S6_TakesASecondOfferForARepetition) {
+  ASSERT_NO_FATAL_FAILURE(Up());
+  Echo(0, 10);
+  ASSERT_OK(platform_->OfferAgain());
+  ASSERT_OK(platform_->Ping());
+  EXPECT_TRUE(platform_->news().broken.empty());
+  Echo(10, 100);
+  ExpectCountersAddUp();
+}
+
 // Devices that lie (attacks 30–35): the driver neither crashes nor shows a
 // client a byte that is not its own; it goes on or ends with a reason.
 TEST_F(Conformance, S7_SurvivesALyingDevice) {

@@ -41,7 +41,7 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
         "open a session: it could not be given to the driver; the platform "
         "service is out of descriptors or memory");
   }
-  session_->Park();
+  if (!session_offered_) session_->Park();
   return absl::OkStatus();
 }
 
@@ -60,10 +60,12 @@ void Instance::OfferSession() {
   if (!status.ok()) {
     return CloseSession(absl::StrCat("internal error: ", status.message()));
   }
+  // Parked first: a session that the driver has and nobody remembers would keep
+  // its memory mapped. The other way about, the successor offers it again.
+  session_->Park();
   channel_->Send(message, fds.fds());
   session_offered_ = true;
   ShowStatus();
-  session_->Park();
 }
 
 void Instance::ShowStatus() {
@@ -175,7 +177,13 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
   session_offered_ = begun_ && session->granted();
   session_ = std::move(session);
   if (!device_ready_) return session_->ForgetMapping();
-  FailDevice(session_->AdoptMapping(*nic_.device()));
+  if (FailDevice(session_->AdoptMapping(*nic_.device()))) return;
+  // Whether the last platform service came to send its offer is not known; a
+  // driver takes one of an epoch that it serves for a repetition.
+  if (session_offered_ && phase_ == Phase::kAttached) {
+    session_offered_ = false;
+    OfferSession();
+  }
 }
 
 // One that the last platform service had closed and not yet freed. Whether the

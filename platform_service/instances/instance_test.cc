@@ -1,7 +1,6 @@
 // Drives an instance with a played supervisor, a played driver and a fake
 // device: the order of a recovery, what a session lives through, and what
 // becomes of a driver that asks for what it may not have.
-#include "packet_stream/session.pb.h"
 #include "platform_service/instances/instance.h"
 
 #include <gtest/gtest.h>
@@ -11,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "packet_stream/session.pb.h"
 #include "platform_service/parking/state.pb.h"
 #include "platform_service/testing/fake_device.h"
 #include "platform_service/testing/fake_supervisor.h"
@@ -554,36 +554,60 @@ TEST_F(InstanceTest, S5_RestoredInstanceLeavesTheDriverAlone) {
   AllocDma(driver, 4096);
   Open();
   EXPECT_TRUE(driver.Hear().has_open_session());
-  FakeSupervisor::Order parked = std::move(supervisor_.parked["instance/nic0"]);
-  FakeSupervisor::Order session = std::move(supervisor_.parked["session/1"]);
-  const InstanceSpec spec = instance_->spec();
-  instance_.reset();
-  nic_.state.log.clear();
   // The container is the same one: its mappings are adopted.
-  const auto maps = nic_.state.maps;
-  nic_.down = nullptr;
-  nic_.Plug();
-  nic_.state.maps = maps;
-  auto restored = Instance::Restore(
-      *loop_, *link_, spec, nic_,
-      ParkedEntry(parked.message.park().state(), std::move(parked.fds)));
-  ASSERT_TRUE(restored.ok()) << restored.status();
-  instance_ = *std::move(restored);
-  auto adopted = Session::Restore(
-      *loop_, *link_,
-      ParkedEntry(session.message.park().state(), std::move(session.fds)));
-  ASSERT_TRUE(adopted.ok()) << adopted.status();
-  instance_->AdoptSession(*std::move(adopted));
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), TakeParked("session/1")));
   Tell(ProcessState::RUNNING);
   EXPECT_EQ(nic_.state.Find("reset"), -1);
   EXPECT_EQ(nic_.state.Find("bme_off"), -1);
   EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
   EXPECT_EQ(instance_->session()->status().state, SessionState::kRunning);
+  EXPECT_TRUE(driver.Hear().has_open_session());  // Once more.
   // The old channel still works, and so does a recovery.
   AllocDma(driver, 8192);
   Die();
   EXPECT_EQ(Attach().grant.session_size(), 1);
   EXPECT_EQ(instance_->session()->epoch(), 2u);
+}
+
+// Shows that an epoch never goes back: the platform service dies after it
+// raised the epoch and parked the next generation, before it parked the
+// session; client and driver, which agree, are left alone.
+TEST_F(InstanceTest, S6_EpochThatWasRaisedAndNotParkedIsKept) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  ASSERT_TRUE(driver.Hear().has_open_session());
+  FakeSupervisor::Order stale = TakeParked("session/1");
+  Die();
+  PlayedDriver next = TakeGrant();
+  ASSERT_EQ(next.grant.session_size(), 1);
+  const uint32_t epoch = next.grant.session(0).epoch();
+  ASSERT_EQ(session->epoch(), epoch);
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), std::move(stale)));
+  ++generation_;
+  Tell(ProcessState::RUNNING);
+  EXPECT_EQ(instance_->session()->epoch(), epoch);
+  EXPECT_EQ(instance_->session()->status().epoch, epoch);
+  // The next death raises it further.
+  Die();
+  EXPECT_EQ(instance_->session()->epoch(), epoch + 1);
+}
+
+// Shows that a driver is offered a session whose first offer may have been lost
+// with the platform service.
+TEST_F(InstanceTest, S6_SessionIsOfferedAgainAfterATakeover) {
+  PlayedDriver driver = Bring();
+  Open();
+  ASSERT_TRUE(driver.Hear().has_open_session());
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), TakeParked("session/1")));
+  Tell(ProcessState::RUNNING);
+  const ToDriver again = driver.Hear();
+  ASSERT_TRUE(again.has_open_session());
+  EXPECT_EQ(again.open_session().session().session_id(), 1u);
+  EXPECT_EQ(again.open_session().session().epoch(),
+            instance_->session()->epoch());
 }
 
 TEST_F(InstanceTest, S5_DeathWithoutAPlatformServiceIsMadeGood) {

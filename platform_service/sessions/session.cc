@@ -75,7 +75,12 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Restore(EventLoop& loop,
       loop, link, std::move(identity), std::move(channel), std::move(areas)));
   session->nudge_bell_ = entry.Take(kParkedFds - 1);
   RETURN_IF_ERROR(session->MapHeaders());
-  session->epoch_ = state.epoch();
+  // The page is the newer one when the last platform service died between
+  // raising the epoch and parking it. Never back: the client would take a
+  // provider of this epoch for one of an older (S6).
+  const uint32_t shown = session->areas_.status().Current().epoch;
+  session->epoch_ =
+      static_cast<int32_t>(shown - state.epoch()) > 0 ? shown : state.epoch();
   session->granted_ = state.granted();
   session->perhaps_granted_ = true;
   session->closed_ = state.closed();

@@ -363,6 +363,15 @@ absl::Status FakePlatform::OfferAnotherSession(uint64_t session_id) {
   return channel_.Send(message, fds);
 }
 
+absl::Status FakePlatform::OfferAgain() {
+  platform::ToDriver message;
+  std::vector<int> fds;
+  RETURN_IF_ERROR(AddSession(*areas_, session_id_,
+                             message.mutable_open_session()->mutable_session(),
+                             &fds));
+  return channel_.Send(message, fds);
+}
+
 void FakePlatform::RingTxDoorbell(const packet_stream::ClientGrant& grant) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written =

@@ -98,6 +98,9 @@ class FakePlatform {
   absl::Status DropSession();
   // Offers a session of its own areas under this number.
   absl::Status OfferAnotherSession(uint64_t session_id);
+  // Offers the open session once more, as a platform service that was restarted
+  // does.
+  absl::Status OfferAgain();
   // Rings as the client does.
   static void RingTxDoorbell(const packet_stream::ClientGrant& grant);
   // As if the platform service had died for good.
