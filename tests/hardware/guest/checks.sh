@@ -1,0 +1,88 @@
+# What the tests of this folder share; sourced, not run. In the guest, as root.
+#
+# A test states what it expects with `expect`, checks with `check`, leaves out
+# with `skip`, and ends with `finish`: one line each, counted by run/hardware.
+# shellcheck shell=bash
+
+set -uo pipefail
+failed=0
+checked=0
+
+expect() { printf 'expected: %s\n' "$@"; }
+
+# check TEXT COMMAND…: one line, `ok` when the command succeeds.
+check() {
+  local text=$1 log
+  shift
+  checked=$((checked + 1))
+  if log=$("$@" 2>&1); then
+    echo "ok   $text"
+  else
+    failed=$((failed + 1))
+    echo "FAIL $text"
+    [ -z "$log" ] || echo "     ${log//$'\n'/$'\n     '}" | head -20
+  fi
+}
+
+# skip TEXT REASON: what cannot be checked here, and why.
+skip() { echo "skip $1: $2"; }
+
+finish() {
+  check 'the kernel saw no fault of a device that is not explained' no_faults
+  [ "$failed" = 0 ] && [ "$checked" -gt 0 ]
+  exit
+}
+
+# eventually COMMAND…: until it succeeds, at most ten seconds.
+eventually() {
+  local i
+  for i in $(seq 100); do
+    "$@" >/dev/null 2>&1 && return 0
+    sleep 0.1
+  done
+  "$@"
+}
+
+# Blocked DMA, machine checks, and what ends a kernel. `explained` is a pattern
+# of lines that a test provoked.
+explained='^$'
+no_faults() {
+  ! dmesg | grep -E 'DMAR: \[|Oops|BUG:|Call Trace|soft lockup|general protection' |
+    grep -vE "$explained"
+}
+
+# The topology by name: ${address[nic0]}, ${kind[nic0]}, ${peer[nic0]}, …
+declare -A kind address mac peer peer_kind peer_mac wire
+nics=()
+while read -r a b c d e f g; do
+  wire[$a]=${#nics[@]}
+  nics+=("$a")
+  kind[$a]=$b address[$a]=$c mac[$a]=$d peer[$a]=$e peer_kind[$a]=$f peer_mac[$a]=$g
+done </results/topology
+
+pci() { echo "/sys/bus/pci/devices/${address[$1]}"; }
+# driver_of NIC: of the PCI function; empty when none.
+driver_of() { basename "$(readlink "$(pci "$1")/driver" 2>/dev/null)" 2>/dev/null; }
+group_of() { basename "$(readlink "$(pci "$1")/iommu_group")"; }
+# interface_of NIC: the kernel's name of it; empty without a kernel driver.
+interface_of() {
+  local path
+  for path in "$(pci "$1")"/net/* "$(pci "$1")"/virtio*/net/*; do
+    [ -e "$path" ] && echo "${path##*/}" && return
+  done
+}
+# kernel_driver NIC: what Linux drives such a card with.
+kernel_driver() { case ${kind[$1]} in virtio) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
+has_kernel_driver() { [ "$(driver_of "$1")" = "$(kernel_driver "$1")" ] && [ -n "$(interface_of "$1")" ]; }
+
+# ping_wire NIC: Linux's driver of the NIC reaches its peer.
+ping_wire() {
+  local interface
+  interface=$(interface_of "$1")
+  [ -n "$interface" ] || { echo "$1 has no interface"; return 1; }
+  ip link set "$interface" up
+  ip address replace "10.0.${wire[$1]}.1/24" dev "$interface"
+  eventually grep -q 1 "/sys/class/net/$interface/carrier"
+  /bin/ping -c 3 -i 0.1 -W 5 "10.0.${wire[$1]}.2" >"/run/ping.$1"
+  grep -q ' [1-9][0-9]* packets received' "/run/ping.$1" || { cat "/run/ping.$1"; return 1; }
+}
