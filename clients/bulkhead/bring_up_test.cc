@@ -32,7 +32,10 @@ class BringUpTest : public testing::Test {
                                           .run_dir = *run_dir,
                                           .bin_dir = base_ + "/bin"});
     Install("supervisor/supervisor", "supervisor/supervisor");
-    Install("nic_driver/e1000e/e1000e", "supervisor/supervisor");  // Not run.
+    // Named, but not run.
+    Install("nic_driver/e1000e/e1000e", "supervisor/supervisor");
+    Install("nic_model/82574l/82574l", "supervisor/supervisor");
+    Install("nic_model/82574l/model.yaml", "nic_model/82574l/model.yaml");
     scenario_ = base_ + "/scenario.yaml";
     std::ofstream(scenario_) << "apiVersion: bulkhead/v1\n"
                                 "simulated:\n"

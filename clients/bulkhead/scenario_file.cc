@@ -8,9 +8,8 @@ namespace bulkhead::cli {
 policy::ParsedScenario ParseFile(const std::string& path,
                                  const Context& context) {
   policy::ParseOptions options;
-  for (const auto& [name, program] : policy::ListDrivers(context.bin_dir)) {
-    options.more_drivers.push_back(name);
-  }
+  const policy::DriverCatalog drivers = policy::ListDrivers(context.bin_dir);
+  options.drivers = &drivers;
   const policy::ModelCatalog models = policy::ListModels(context.bin_dir);
   options.models = &models;
   return policy::ParseScenarioFile(path, options);

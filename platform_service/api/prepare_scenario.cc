@@ -49,9 +49,8 @@ absl::StatusOr<PreparedScenario> PrepareScenario(const std::string& text,
                                                  const std::string& path,
                                                  const std::string& bin_dir) {
   policy::ParseOptions options;
-  for (const auto& [name, program] : policy::ListDrivers(bin_dir)) {
-    options.more_drivers.push_back(name);
-  }
+  const policy::DriverCatalog drivers = policy::ListDrivers(bin_dir);
+  options.drivers = &drivers;
   const policy::ModelCatalog models = policy::ListModels(bin_dir);
   options.models = &models;
   policy::ParsedScenario parsed = policy::ParseScenario(text, path, options);

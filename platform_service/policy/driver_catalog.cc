@@ -7,37 +7,35 @@
 namespace bulkhead::policy {
 namespace {
 
-// The drivers of this tree, and what each one's Probe accepts.
-const std::map<std::string, std::vector<PciId>>& DriverTable() {
-  static const auto* const kTable =
-      new std::map<std::string, std::vector<PciId>>{
-          {"e1000e", {{0x8086, 0x10d3}}},
-      };
-  return *kTable;
+constexpr char kFile[] = "driver.yaml";
+
+// A driver without a description is one for tests: its Probe says what it
+// drives, and its device is reset by the bus alone.
+void ReadDescription(const std::string& path, DriverProgram* driver) {
+  if (!IsRegularFile(path)) return;
+  ParsedDescription parsed = ParseDriverDescriptionFile(path);
+  if (!parsed.ok()) {
+    driver->missing = ToText(parsed.diagnostics);
+    return;
+  }
+  for (const DrivenDevice& device : parsed.description.drives) {
+    driver->drives.push_back({device.vendor, device.device});
+  }
+  driver->reset = std::move(parsed.description.reset);
 }
 
 }  // namespace
 
-const std::vector<std::string>& KnownDrivers() {
-  static const auto* const kDrivers = [] {
-    auto* const names = new std::vector<std::string>();
-    for (const auto& [name, drives] : DriverTable()) names->push_back(name);
-    return names;
-  }();
-  return *kDrivers;
-}
-
 DriverCatalog ListDrivers(const std::string& bin_dir) {
   DriverCatalog catalog;
   const std::string folder = absl::StrCat(bin_dir, "/nic_driver");
-  const auto add = [&](const std::string& name, std::vector<PciId> drives) {
-    const std::string path = ProgramPath(folder, name);
-    catalog.try_emplace(
-        name, DriverProgram{path, WhyNotRunnable(path), std::move(drives)});
-  };
-  for (const auto& [name, drives] : DriverTable()) add(name, drives);
-  for (const std::string& name : ListProgramFolders(folder, "driver.yaml")) {
-    add(name, {});
+  for (const std::string& name : ListProgramFolders(folder, kFile)) {
+    DriverProgram& driver = catalog[name];
+    driver.path = ProgramPath(folder, name);
+    ReadDescription(absl::StrCat(folder, "/", name, "/", kFile), &driver);
+    if (std::string why = WhyNotRunnable(driver.path); !why.empty()) {
+      driver.missing = std::move(why);
+    }
   }
   return catalog;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "platform_service/policy/driver_description.h"
 #include "platform_service/policy/program_folder.h"
 
 namespace bulkhead::policy {
@@ -24,15 +25,13 @@ struct DriverProgram {
   std::string missing;  // Why it cannot be run; empty: it can.
   // The NICs that it can drive; empty: that is for its Probe to say.
   std::vector<PciId> drives;
+  ResetDescription reset = {};
 };
 
 using DriverCatalog = std::map<std::string, DriverProgram>;
 
-// The drivers that this source tree has, built or not.
-const std::vector<std::string>& KnownDrivers();
-
-// Known drivers, and every other NAME with an executable
-// `bin_dir`/nic_driver/NAME/NAME. Looks at the file system, runs nothing.
+// Every NAME with an executable `bin_dir`/nic_driver/NAME/NAME or a driver.yaml
+// (driver_description.h) in its place. Looks at the file system, runs nothing.
 DriverCatalog ListDrivers(const std::string& bin_dir);
 
 inline bool IsDriverName(absl::string_view name) { return IsProgramName(name); }

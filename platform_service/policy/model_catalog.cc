@@ -6,12 +6,15 @@
 #include "platform_service/policy/fields.h"
 #include "platform_service/policy/program_folder.h"
 #include "platform_service/policy/source_text.h"
+#include "platform_service/policy/text_file.h"
 #include "platform_service/policy/yaml_tree.h"
 
 namespace bulkhead::policy {
 namespace {
 
 constexpr absl::string_view kFile = "model.yaml";
+constexpr TextKind kDescription = {"model description", 64 << 10,
+                                   "at most 64KiB is allowed"};
 constexpr size_t kMaxErrors = 20;
 constexpr size_t kMaxNameCharacters = 128;
 
@@ -33,10 +36,12 @@ void ReadNameInto(SourceText* source, Fields* fields, absl::string_view key,
 
 // What of the program's folder keeps it from being simulated, or empty.
 std::string ReadAnnounced(const std::string& path, Announced* announced) {
-  const auto text = ReadDescription(path);
-  if (!text.ok()) return std::string(text.status().message());
+  std::string text;
+  if (std::string why = ReadTextFile(path, kDescription, &text); !why.empty()) {
+    return absl::StrCat(path, ": ", why);
+  }
   std::vector<Diagnostic> diagnostics;
-  if (ParseModelDescription(*text, path, announced, &diagnostics)) return "";
+  if (ParseModelDescription(text, path, announced, &diagnostics)) return "";
   return ToText(diagnostics);
 }
 
@@ -46,6 +51,10 @@ bool ParseModelDescription(absl::string_view text, const std::string& path,
                            Announced* announced,
                            std::vector<Diagnostic>* diagnostics) {
   SourceText source(text, path);
+  if (!CheckTextBytes(kDescription, &source)) {
+    *diagnostics = source.TakeErrors(kMaxErrors);
+    return false;
+  }
   const YamlNode root = ReadYaml(&source);
   Fields fields(&source, root, "a model's description", "vendor: 0x8086");
   if (fields.usable()) {

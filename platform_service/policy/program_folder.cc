@@ -1,7 +1,6 @@
 #include "platform_service/policy/program_folder.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +11,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "base/unique_fd.h"
 
 namespace bulkhead::policy {
 namespace {
@@ -20,12 +18,6 @@ namespace {
 constexpr size_t kMaxNameCharacters = 32;
 // So that a folder of millions of entries costs no memory.
 constexpr size_t kMaxPrograms = 256;
-constexpr size_t kMaxDescriptionBytes = 64 * 1024;
-
-bool IsRegularFile(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
 
 }  // namespace
 
@@ -74,36 +66,9 @@ std::vector<std::string> ListProgramFolders(const std::string& dir,
   return names;
 }
 
-absl::StatusOr<std::string> ReadDescription(const std::string& path) {
-  // O_NONBLOCK: the opening of a FIFO must not wait for a writer.
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd.valid()) {
-    return absl::NotFoundError(
-        absl::StrCat("open ", path, ": ", strerror(errno)));
-  }
-  if (!IsRegularFile(path)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("read ", path, ": it is no regular file"));
-  }
-  std::string text(kMaxDescriptionBytes + 1, '\0');
-  size_t filled = 0;
-  while (filled < text.size()) {
-    const ssize_t got =
-        read(fd.get(), text.data() + filled, text.size() - filled);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      return absl::UnavailableError(
-          absl::StrCat("read ", path, ": ", strerror(errno)));
-    }
-    if (got == 0) break;
-    filled += static_cast<size_t>(got);
-  }
-  if (filled > kMaxDescriptionBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("read ", path, ": it is larger than 64 KiB"));
-  }
-  text.resize(filled);
-  return text;
+bool IsRegularFile(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
 }  // namespace bulkhead::policy

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace bulkhead::policy {
@@ -26,8 +25,7 @@ std::string WhyNotRunnable(const std::string& path);
 std::vector<std::string> ListProgramFolders(const std::string& dir,
                                             const std::string& description);
 
-// A description beside a program: a regular file of at most 64 KiB.
-absl::StatusOr<std::string> ReadDescription(const std::string& path);
+bool IsRegularFile(const std::string& path);
 
 }  // namespace bulkhead::policy
 

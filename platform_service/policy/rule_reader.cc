@@ -91,7 +91,7 @@ MatchSpec ReadMatch(SourceText* source, const YamlNode& node) {
 }
 
 void ReadDriver(SourceText* source, Fields* fields,
-                const std::vector<std::string>& known, std::string* driver) {
+                const DriverCatalog* drivers, std::string* driver) {
   Position place;
   if (fields->Require("driver", "driver: e1000e") == nullptr ||
       !fields->Text("driver", driver, &place)) {
@@ -102,9 +102,16 @@ void ReadDriver(SourceText* source, Fields* fields,
         place, absl::StrCat("`driver`: `", driver->substr(0, 48),
                             "` is not a driver's name; a name has lower-case "
                             "letters, digits and `_`, and is never a path"));
-  } else if (std::find(known.begin(), known.end(), *driver) == known.end()) {
-    source->Error(place, absl::StrCat("unknown driver `", *driver, "`; ",
-                                      Suggest(*driver, known, "drivers")));
+  } else if (drivers != nullptr && drivers->count(*driver) == 0) {
+    std::vector<std::string> known;
+    for (const auto& [name, program] : *drivers) known.push_back(name);
+    source->Error(place,
+                  known.empty()
+                      ? absl::StrCat("no driver `", *driver,
+                                     "`: there is no driver program beside "
+                                     "this one; build them with `run/build`")
+                      : absl::StrCat("unknown driver `", *driver, "`; ",
+                                     Suggest(*driver, known, "drivers")));
   }
 }
 
@@ -191,7 +198,7 @@ NicConfigSpec ReadConfig(SourceText* source, const YamlNode& node) {
 }  // namespace
 
 DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,
-                          const std::vector<std::string>& known_drivers) {
+                          const DriverCatalog* drivers) {
   DriverRule rule;
   rule.line.number = SourceText::LineNumber(node.place);
   Fields fields(source, node, "a driver rule", kRuleExample);
@@ -200,7 +207,7 @@ DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,
           fields.Require("match", "match: {class: ethernet}")) {
     rule.match = ReadMatch(source, *match);
   }
-  ReadDriver(source, &fields, known_drivers, &rule.driver);
+  ReadDriver(source, &fields, drivers, &rule.driver);
   ReadInstance(source, &fields, &rule.instance);
   fields.Bool("standby", &rule.standby);
   if (const YamlNode* restart = fields.Find("restart")) {

@@ -50,9 +50,11 @@ class ScenarioGolden : public testing::TestWithParam<std::string> {};
 
 TEST_P(ScenarioGolden, DiagnosticsAreExact) {
   const std::string name = GetParam();
+  const DriverCatalog drivers = {{"e1000e", {}}};
   const ModelCatalog models = {{"82574l", {}}};
-  const ParsedScenario parsed = ParseScenario(
-      Read(Folder() + "/" + name + ".yaml"), name + ".yaml", {{}, &models});
+  const ParsedScenario parsed =
+      ParseScenario(Read(Folder() + "/" + name + ".yaml"), name + ".yaml",
+                    {&drivers, &models});
   const std::string text = ToText(parsed.diagnostics);
   EXPECT_FALSE(parsed.ok());
   if (std::getenv("BULKHEAD_WRITE_GOLDEN") != nullptr) {

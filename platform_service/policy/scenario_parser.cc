@@ -73,13 +73,6 @@ void ReadScenario(SourceText* source, const YamlNode& root,
                   const ParseOptions& options, Scenario* scenario) {
   Fields fields(source, root, "a scenario", "apiVersion: bulkhead/v1");
   if (!fields.usable()) return;
-  std::vector<std::string> drivers = KnownDrivers();
-  for (const std::string& driver : options.more_drivers) {
-    if (std::find(drivers.begin(), drivers.end(), driver) == drivers.end()) {
-      drivers.push_back(driver);
-    }
-  }
-
   ReadApiVersion(source, &fields);
   if (const YamlNode* devices = fields.Find("devices")) {
     ReadDevices(source, *devices, &scenario->devices);
@@ -97,7 +90,7 @@ void ReadScenario(SourceText* source, const YamlNode& root,
       &fields, "drivers", kMaxRules,
       "- {match: {class: ethernet}, driver: e1000e}",
       [&](const YamlNode& node) {
-        return ReadDriverRule(source, node, drivers);
+        return ReadDriverRule(source, node, options.drivers);
       },
       &nodes);
   CheckRules(source, scenario->simulated, scenario->drivers, nodes);

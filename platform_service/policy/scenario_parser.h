@@ -15,16 +15,16 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "platform_service/policy/diagnostic.h"
+#include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/model_catalog.h"
 #include "platform_service/policy/scenario.h"
 
 namespace bulkhead::policy {
 
 struct ParseOptions {
-  // Drivers that may be named besides the ones that this source tree has, e.g.
-  // those found in the --bin_dir (driver_catalog.h).
-  std::vector<std::string> more_drivers;
-  // The models that may be named, those found in the --bin_dir; null: any.
+  // The drivers and the models that may be named, those found in the --bin_dir;
+  // null: any.
+  const DriverCatalog* drivers = nullptr;
   const ModelCatalog* models = nullptr;
 };
 

@@ -143,8 +143,10 @@ TEST(ScenarioParser, TakesDriversThatTheCatalogAdds) {
   constexpr absl::string_view kText =
       "apiVersion: bulkhead/v1\n"
       "drivers: [{match: {class: ethernet}, driver: misbehaving}]\n";
-  EXPECT_FALSE(ParseScenario(kText, "f").ok());
-  EXPECT_TRUE(ParseScenario(kText, "f", {{"misbehaving"}}).ok());
+  const DriverCatalog others = {{"e1000e", {}}};
+  EXPECT_FALSE(ParseScenario(kText, "f", {&others, nullptr}).ok());
+  const DriverCatalog with = {{"misbehaving", {}}};
+  EXPECT_TRUE(ParseScenario(kText, "f", {&with, nullptr}).ok());
 }
 
 struct BadBytes {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/model_catalog.h"
 #include "platform_service/policy/scenario.h"
 #include "platform_service/policy/source_text.h"
@@ -23,9 +24,9 @@ std::string ResolvePath(const SourceText& source, const std::string& path);
 SimulatedNic ReadSimulatedNic(SourceText* source, const YamlNode& node,
                               const ModelCatalog* models);
 
-// One item of `drivers:`. rule_reader.cc
+// One item of `drivers:`; `drivers` as in ParseOptions. rule_reader.cc
 DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,
-                          const std::vector<std::string>& known_drivers);
+                          const DriverCatalog* drivers);
 
 // One item of `clients:`. rule_reader.cc
 ClientRule ReadClientRule(SourceText* source, const YamlNode& node);

@@ -22,7 +22,7 @@ class BinTree {
     for (const char* part :
          {"supervisor/supervisor", "platform_service/platform_service",
           "nic_model/82574l/82574l", "nic_model/82574l/model.yaml",
-          "nic_driver/e1000e/e1000e"}) {
+          "nic_driver/e1000e/e1000e", "nic_driver/e1000e/driver.yaml"}) {
       fs::create_directories((path_ / part).parent_path());
       fs::create_symlink(fs::path(built_) / part, path_ / part);
     }
