@@ -136,6 +136,7 @@ struct IrqResult {
   bool link = false;        // Ask Link().
   bool statistics = false;  // Ask ReadStatistics(), though not at once: the
                             // cause stays silent until then.
+  const char* failure = nullptr;  // Why the device cannot go on.
 };
 
 // What a driver asks of the platform service.

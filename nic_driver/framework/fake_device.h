@@ -52,12 +52,33 @@ class FakeDevice final : public PciDevice {
   void Write32(int, uint32_t offset, uint32_t value) override {
     Store(Verb::kWrite, offset, value);
   }
+  // A register is what lies at its offset, whatever its width.
+  uint32_t Read(int bar, uint32_t offset, int width) override {
+    const uint32_t value = Read32(bar, offset);
+    return width == 4 ? value : value & ((uint32_t{1} << 8 * width) - 1);
+  }
+  void Write(int bar, uint32_t offset, int, uint32_t value) override {
+    Write32(bar, offset, value);
+  }
   void WriteDoorbell32(int, uint32_t offset, uint32_t value) override {
     Store(Verb::kDoorbell, offset, value);
   }
-  absl::StatusOr<uint32_t> ReadConfig(uint32_t, int) override {
-    return absl::UnimplementedError("a fake device has no config space");
+  void WriteDoorbell16(int, uint32_t offset, uint16_t value) override {
+    Store(Verb::kDoorbell, offset, value);
   }
+  // Config space: what a test puts there, byte by byte.
+  absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override {
+    if (config.empty()) {
+      return absl::UnimplementedError("this fake device has no config space");
+    }
+    uint32_t value = 0;
+    for (int i = width - 1; i >= 0; --i) {
+      const size_t at = offset + static_cast<size_t>(i);
+      value = value << 8 | (at < config.size() ? config[at] : 0xff);
+    }
+    return value;
+  }
+  std::vector<uint8_t> config;
   bool gone() const override { return gone_; }
 
  private:

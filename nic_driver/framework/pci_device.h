@@ -4,7 +4,9 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_PCI_DEVICE_H_
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "absl/status/statusor.h"
 
@@ -23,6 +25,19 @@ class PciDevice {
   // as all ones, as real hardware does; see gone().
   virtual uint32_t Read32(int bar, uint32_t offset) = 0;
   virtual void Write32(int bar, uint32_t offset, uint32_t value) = 0;
+  // The same for a register of `width` bytes: 1, 2 or 4. Where the device has
+  // narrow registers, a wide access would touch their neighbours too.
+  virtual uint32_t Read(int bar, uint32_t offset, int width) = 0;
+  virtual void Write(int bar, uint32_t offset, int width, uint32_t value) = 0;
+  // Neighbouring registers of `width` bytes, in order; where a read is a round
+  // trip, all of them are one.
+  virtual void ReadRun(int bar, uint32_t offset, int width,
+                       std::span<uint32_t> out) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] = Read(bar, offset + static_cast<uint32_t>(i) * width, width);
+    }
+  }
+
   // The next writes may be held back until the next read, which must follow
   // within the same handler: a sequence of them then costs one message.
   virtual void HoldWrites() {}
@@ -41,6 +56,11 @@ class PciDevice {
   // write that no read has followed yet.
   virtual void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) {
     Write32(bar, offset, value);
+  }
+
+  // The same for a register of 16 bits.
+  virtual void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) {
+    Write(bar, offset, 2, value);
   }
 
   // Reads `width` (1, 2 or 4) bytes of config space.

@@ -24,6 +24,7 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_REGISTERS_H_
 
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "nic_driver/framework/pci_device.h"
@@ -51,12 +52,14 @@ struct ReadToClear {
                         kReadAndClear = true;
 };
 
-// The base of each register type. All registers are 32 bits wide, as those of
-// every NIC that we drive; kOffset is in bytes within the BAR.
-template <uint32_t kByteOffset, typename AccessMode>
+// The base of each register type. kOffset is in bytes within the register
+// block; WordType is the register's width: uint32_t, uint16_t or uint8_t.
+template <uint32_t kByteOffset, typename AccessMode,
+          typename WordType = uint32_t>
 struct Register {
-  static_assert(kByteOffset % 4 == 0);
+  static_assert(kByteOffset % sizeof(WordType) == 0 && sizeof(WordType) <= 4);
   using Access = AccessMode;
+  using Word = WordType;
   static constexpr uint32_t kOffset = kByteOffset;
   static constexpr uint32_t kCount = 1;
   static constexpr uint32_t kStride = 4;
@@ -129,23 +132,36 @@ concept ClearedByRead = R::Access::kReadAndClear;
 template <typename B, typename A>
 concept NeighbourOf = B::kOffset == A::kOffset + 4;
 
-// One BAR of a device, spoken to in registers.
+// A block of registers: one BAR of a device, or what begins `base` bytes into
+// it.
 //
 // Requires: `device` outlives it.
 class Registers {
  public:
-  Registers(PciDevice& device, int bar) : device_(&device), bar_(bar) {}
+  Registers(PciDevice& device, int bar, uint32_t base = 0)
+      : device_(&device), bar_(bar), base_(base) {}
 
   template <Readable R>
   Value<R> Read(uint32_t index = 0) const {
-    return Value<R>(device_->Read32(bar_, Offset<R>(index)));
+    if constexpr (sizeof(typename R::Word) == 4) {
+      return Value<R>(device_->Read32(bar_, Offset<R>(index)));
+    } else {
+      return Value<R>(
+          device_->Read(bar_, Offset<R>(index), sizeof(typename R::Word)));
+    }
+  }
+
+  // Equal-sized neighbours from R on, at the price of one.
+  template <Readable R>
+  void ReadRun(std::span<uint32_t> out) const {
+    device_->ReadRun(bar_, Offset<R>(0), sizeof(typename R::Word), out);
   }
 
   // Two neighbours at the price of one.
   template <Readable A, Readable B>
   std::pair<Value<A>, Value<B>> ReadPair() const {
     static_assert(NeighbourOf<B, A>);
-    const auto [a, b] = device_->ReadPair32(bar_, A::kOffset);
+    const auto [a, b] = device_->ReadPair32(bar_, Offset<A>(0));
     return {Value<A>(a), Value<B>(b)};
   }
 
@@ -156,7 +172,12 @@ class Registers {
 
   template <Writable R>
   void Write(Value<R> value, uint32_t index = 0) const {
-    device_->Write32(bar_, Offset<R>(index), value.bits());
+    if constexpr (sizeof(typename R::Word) == 4) {
+      device_->Write32(bar_, Offset<R>(index), value.bits());
+    } else {
+      device_->Write(bar_, Offset<R>(index), sizeof(typename R::Word),
+                     value.bits());
+    }
   }
 
   template <Clearable R>
@@ -176,18 +197,19 @@ class Registers {
 
  private:
   template <typename R>
-  static constexpr uint32_t Offset(uint32_t index) {
-    return R::kOffset + index * R::kStride;
+  uint32_t Offset(uint32_t index) const {
+    return base_ + R::kOffset + index * R::kStride;
   }
 
   PciDevice* device_;
   int bar_;
+  uint32_t base_;
 };
 
 // What a surprise-removed device answers to every read (PCIe: no completion).
 template <typename R>
 constexpr bool ReadsAsGone(Value<R> value) {
-  return value.bits() == ~uint32_t{0};
+  return value.bits() == static_cast<typename R::Word>(~uint32_t{0});
 }
 
 }  // namespace bulkhead::nic_driver

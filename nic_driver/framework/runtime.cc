@@ -365,6 +365,10 @@ void Runtime::HandleIrq(uint32_t vector) {
   if (!attached_) return;
   const IrqResult result = driver_->HandleIrq(vector);
   irqs_armed_ = false;
+  if (result.failure != nullptr) {
+    Fail(absl::UnavailableError(result.failure));
+    return;
+  }
   if (result.statistics) ReadStatisticsLater();
   if (result.link) SetLink(driver_->Link());
   // With a session the poller arms, once there is no more work.

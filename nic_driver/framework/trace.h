@@ -46,7 +46,28 @@ class TracingDevice final : public PciDevice {
     Keep(Access::kWrite, bar, offset, value);
     device_.Write32(bar, offset, value);
   }
+  uint32_t Read(int bar, uint32_t offset, int width) override {
+    const uint32_t value = device_.Read(bar, offset, width);
+    Keep(Access::kRead, bar, offset, value);
+    return value;
+  }
+  void ReadRun(int bar, uint32_t offset, int width,
+               std::span<uint32_t> out) override {
+    device_.ReadRun(bar, offset, width, out);
+    for (size_t i = 0; i < out.size(); ++i) {
+      Keep(Access::kRead, bar, offset + static_cast<uint32_t>(i) * width,
+           out[i]);
+    }
+  }
+  void Write(int bar, uint32_t offset, int width, uint32_t value) override {
+    Keep(Access::kWrite, bar, offset, value);
+    device_.Write(bar, offset, width, value);
+  }
   void HoldWrites() override { device_.HoldWrites(); }
+  void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) override {
+    Keep(Access::kDoorbell, bar, offset, value);
+    device_.WriteDoorbell16(bar, offset, value);
+  }
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override {
     Keep(Access::kDoorbell, bar, offset, value);
     device_.WriteDoorbell32(bar, offset, value);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -20,6 +21,8 @@ namespace {
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint32_t kDoorbellBar = 0;
+// A run of registers is a few words long.
+constexpr size_t kMaxRunBytes = 256;
 
 }  // namespace
 
@@ -49,8 +52,8 @@ absl::StatusOr<std::unique_ptr<VfioUserDevice>> VfioUserDevice::Adopt(
 absl::Status VfioUserDevice::MapDoorbells(
     std::vector<vfio_user::Doorbell> offered) {
   for (vfio_user::Doorbell& doorbell : offered) {
-    if (doorbell.bytes != 4 || doorbell.offset > UINT32_MAX ||
-        doorbell.shadow_offset % 4 != 0) {
+    if ((doorbell.bytes != 2 && doorbell.bytes != 4) ||
+        doorbell.offset > UINT32_MAX || doorbell.shadow_offset % 4 != 0) {
       continue;
     }
     struct stat info;
@@ -68,6 +71,7 @@ absl::Status VfioUserDevice::MapDoorbells(
     }
     MappedDoorbell mapped;
     mapped.offset = static_cast<uint32_t>(doorbell.offset);
+    mapped.bytes = doorbell.bytes;
     mapped.event = std::move(doorbell.event);
     mapped.shadow = page.As<uint32_t>(doorbell.shadow_offset);
     mapped.page = std::move(page);
@@ -86,12 +90,31 @@ VfioUserDevice::MappedDoorbell* VfioUserDevice::FindDoorbell(int bar,
 }
 
 uint32_t VfioUserDevice::Read32(int bar, uint32_t offset) {
-  std::array<uint8_t, 4> bytes;
-  if (gone_ || !client_->Read(bar, offset, bytes).ok()) {
+  return Read(bar, offset, 4);
+}
+
+uint32_t VfioUserDevice::Read(int bar, uint32_t offset, int width) {
+  uint32_t value;
+  ReadRun(bar, offset, width, std::span(&value, 1));
+  return value;
+}
+
+void VfioUserDevice::ReadRun(int bar, uint32_t offset, int width,
+                             std::span<uint32_t> out) {
+  std::array<uint8_t, kMaxRunBytes> bytes;
+  const auto step = static_cast<size_t>(width);
+  const std::span<uint8_t> run =
+      std::span(bytes).first(std::min(out.size() * step, bytes.size()));
+  if (gone_ || !client_->Read(bar, offset, run).ok()) {
     gone_ = true;
-    return ~uint32_t{0};
+    std::fill(run.begin(), run.end(), 0xff);
   }
-  return std::bit_cast<uint32_t>(bytes);
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = 0;
+    if ((i + 1) * step <= run.size()) {
+      std::memcpy(&out[i], &run[i * step], step);
+    }
+  }
 }
 
 std::array<uint32_t, 2> VfioUserDevice::ReadPair32(int bar, uint32_t offset) {
@@ -114,19 +137,45 @@ void VfioUserDevice::Write32(int bar, uint32_t offset, uint32_t value) {
   if (!client_->PostWrite(bar, offset, bytes).ok()) gone_ = true;
 }
 
-void VfioUserDevice::WriteDoorbell32(int bar, uint32_t offset, uint32_t value) {
-  MappedDoorbell* doorbell = FindDoorbell(bar, offset);
-  if (doorbell == nullptr) {
+void VfioUserDevice::Write(int bar, uint32_t offset, int width,
+                           uint32_t value) {
+  if (width == 4) {
     Write32(bar, offset, value);
     return;
   }
+  if (gone_) return;
+  const auto bytes = std::bit_cast<std::array<uint8_t, 4>>(value);
+  if (!client_->PostWrite(bar, offset, std::span(bytes).first(width)).ok()) {
+    gone_ = true;
+  }
+}
+
+void VfioUserDevice::WriteDoorbell32(int bar, uint32_t offset, uint32_t value) {
+  MappedDoorbell* doorbell = FindDoorbell(bar, offset);
+  if (doorbell == nullptr || doorbell->bytes != 4) {
+    Write32(bar, offset, value);
+    return;
+  }
+  Ring(*doorbell, value);
+}
+
+void VfioUserDevice::WriteDoorbell16(int bar, uint32_t offset, uint16_t value) {
+  MappedDoorbell* doorbell = FindDoorbell(bar, offset);
+  if (doorbell == nullptr || doorbell->bytes != 2) {
+    Write(bar, offset, 2, value);
+    return;
+  }
+  Ring(*doorbell, value);
+}
+
+void VfioUserDevice::Ring(MappedDoorbell& doorbell, uint32_t value) {
   // Release: pairs with the server's load of the shadow, after which it reads
   // the descriptors that we wrote before.
-  std::atomic_ref(*doorbell->shadow).store(value, std::memory_order_release);
+  std::atomic_ref(*doorbell.shadow).store(value, std::memory_order_release);
   const uint64_t one = 1;
   // A full eventfd is a rung doorbell.
   [[maybe_unused]] const ssize_t written =
-      ::write(doorbell->event.get(), &one, sizeof(one));
+      ::write(doorbell.event.get(), &one, sizeof(one));
 }
 
 absl::StatusOr<uint32_t> VfioUserDevice::ReadConfig(uint32_t offset,

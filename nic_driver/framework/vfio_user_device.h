@@ -31,9 +31,14 @@ class VfioUserDevice final : public PciDevice {
 
   uint32_t Read32(int bar, uint32_t offset) override;
   std::array<uint32_t, 2> ReadPair32(int bar, uint32_t offset) override;
+  uint32_t Read(int bar, uint32_t offset, int width) override;
+  void ReadRun(int bar, uint32_t offset, int width,
+               std::span<uint32_t> out) override;
+  void Write(int bar, uint32_t offset, int width, uint32_t value) override;
   void HoldWrites() override { client_->Cork(); }
   void Write32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
+  void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
   bool gone() const override { return gone_; }
 
@@ -43,6 +48,7 @@ class VfioUserDevice final : public PciDevice {
  private:
   struct MappedDoorbell {
     uint32_t offset = 0;
+    uint32_t bytes = 4;  // Of the register; its shadow has four.
     UniqueFd event;
     Mapping page;
     uint32_t* shadow = nullptr;
@@ -53,6 +59,7 @@ class VfioUserDevice final : public PciDevice {
 
   absl::Status MapDoorbells(std::vector<vfio_user::Doorbell> offered);
   MappedDoorbell* FindDoorbell(int bar, uint32_t offset);
+  static void Ring(MappedDoorbell& doorbell, uint32_t value);
 
   std::unique_ptr<vfio_user::Client> client_;
   std::vector<MappedDoorbell> doorbells_;  // Of BAR 0.
