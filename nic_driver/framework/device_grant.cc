@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "base/shared_memory.h"
 
 namespace bulkhead::nic_driver {
 namespace {
@@ -71,6 +72,52 @@ absl::StatusOr<VfioUserGrant> TakeBus(
   return bus;
 }
 
+absl::StatusOr<VfioGrant> TakeBus(const platform::DeviceGrant::VfioBus& message,
+                                  std::vector<UniqueFd>& fds) {
+  constexpr uint32_t kBars = 6;
+  // More than any NIC has, little enough to be an address.
+  constexpr uint64_t kMaxBarBytes = uint64_t{1} << 32;
+  VfioGrant bus;
+  ASSIGN_OR_RETURN(bus.device,
+                   TakeFd(fds, message.device_fd(), "vfio.device_fd"));
+  uint32_t seen = 0;
+  for (const auto& bar : message.bar()) {
+    if (bar.index() >= kBars || (seen & 1u << bar.index()) != 0 ||
+        bar.bytes() == 0 || bar.bytes() > kMaxBarBytes ||
+        bar.bytes() % kPageBytes != 0 || bar.offset() % kPageBytes != 0 ||
+        bar.offset() > uint64_t{INT64_MAX} - bar.bytes()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("device grant: vfio.bar ", bar.index(), " of ",
+                       bar.bytes(), " bytes at ", bar.offset()));
+    }
+    seen |= 1u << bar.index();
+    bus.bars.push_back(
+        {static_cast<int>(bar.index()), bar.offset(), bar.bytes()});
+  }
+  bus.config_space = message.config_space();
+  return bus;
+}
+
+// Whichever bus the device is on.
+absl::Status TakeAnyBus(const platform::DeviceGrant& message,
+                        std::vector<UniqueFd>& fds, DeviceGrant* grant) {
+  switch (message.bus_case()) {
+    case platform::DeviceGrant::kVfioUser: {
+      ASSIGN_OR_RETURN(grant->bus, TakeBus(message.vfio_user(), fds));
+      return absl::OkStatus();
+    }
+    case platform::DeviceGrant::kVfio: {
+      ASSIGN_OR_RETURN(grant->bus, TakeBus(message.vfio(), fds));
+      return absl::OkStatus();
+    }
+    case platform::DeviceGrant::BUS_NOT_SET:
+      break;
+  }
+  return absl::InvalidArgumentError(
+      "device grant: no bus that this driver knows; it knows vfio_user and "
+      "vfio");
+}
+
 }  // namespace
 
 absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
@@ -85,11 +132,7 @@ absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
   grant.identity.address = message.pci().address();
   grant.identity.vendor = static_cast<uint16_t>(message.pci().vendor());
   grant.identity.device = static_cast<uint16_t>(message.pci().device());
-  if (!message.has_vfio_user()) {
-    return absl::InvalidArgumentError(
-        "device grant: no bus that this driver knows; it knows vfio_user");
-  }
-  ASSIGN_OR_RETURN(grant.vfio_user, TakeBus(message.vfio_user(), fds));
+  RETURN_IF_ERROR(TakeAnyBus(message, fds, &grant));
   ASSIGN_OR_RETURN(grant.platform,
                    TakeFd(fds, message.platform_fd(), "platform_fd"));
   ASSIGN_OR_RETURN(grant.counters,

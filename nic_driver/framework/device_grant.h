@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -30,9 +31,20 @@ struct VfioUserGrant {
   std::vector<vfio_user::Doorbell> doorbells;  // If negotiated.
 };
 
+struct VfioGrant {
+  struct Bar {
+    int index = 0;        // 0 … 5, each once.
+    uint64_t offset = 0;  // In the device descriptor.
+    uint64_t bytes = 0;
+  };
+  UniqueFd device;
+  std::vector<Bar> bars;
+  std::string config_space;
+};
+
 struct DeviceGrant {
   PciIdentity identity;
-  VfioUserGrant vfio_user;
+  std::variant<VfioUserGrant, VfioGrant> bus;
   UniqueFd platform;
   UniqueFd counters;
   std::vector<UniqueFd> irqs;

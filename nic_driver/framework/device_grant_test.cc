@@ -60,11 +60,12 @@ TEST(DeviceGrant, IsTakenApart) {
   auto grant = ParseDeviceGrant(Good().SerializeAsString(), Fds(12));
   ASSERT_TRUE(grant.ok()) << grant.status();
   EXPECT_EQ(grant->identity.device, 0x10d3);
-  EXPECT_TRUE(grant->vfio_user.connection.valid());
-  EXPECT_TRUE(grant->vfio_user.negotiated);
-  ASSERT_EQ(grant->vfio_user.doorbells.size(), 1u);
-  EXPECT_EQ(grant->vfio_user.doorbells[0].offset, 0x3818u);
-  EXPECT_TRUE(grant->vfio_user.doorbells[0].shadow.valid());
+  const auto& bus = std::get<VfioUserGrant>(grant->bus);
+  EXPECT_TRUE(bus.connection.valid());
+  EXPECT_TRUE(bus.negotiated);
+  ASSERT_EQ(bus.doorbells.size(), 1u);
+  EXPECT_EQ(bus.doorbells[0].offset, 0x3818u);
+  EXPECT_TRUE(bus.doorbells[0].shadow.valid());
   EXPECT_EQ(grant->irqs.size(), 2u);
   EXPECT_EQ(grant->config.mtu, 1500u) << "the default";
   ASSERT_EQ(grant->prepared.size(), 1u);
@@ -74,6 +75,48 @@ TEST(DeviceGrant, IsTakenApart) {
   EXPECT_EQ(grant->sessions[0].provider.geometry.rx_buffers, 128u);
   EXPECT_EQ(grant->sessions[0].rx_iova, 0x20000u);
   EXPECT_TRUE(grant->sessions[0].provider.rx_doorbell.valid());
+}
+
+platform::DeviceGrant GoodVfio() {
+  platform::DeviceGrant grant = Good();
+  grant.clear_vfio_user();
+  auto* bus = grant.mutable_vfio();
+  bus->set_device_fd(0);
+  auto* bar = bus->add_bar();
+  bar->set_index(0);
+  bar->set_bytes(128 << 10);
+  bus->set_config_space("config");
+  return grant;
+}
+
+TEST(DeviceGrant, OfARealNicNamesItsBars) {
+  auto grant = ParseDeviceGrant(GoodVfio().SerializeAsString(), Fds(12));
+  ASSERT_TRUE(grant.ok()) << grant.status();
+  const auto& bus = std::get<VfioGrant>(grant->bus);
+  EXPECT_TRUE(bus.device.valid());
+  ASSERT_EQ(bus.bars.size(), 1u);
+  EXPECT_EQ(bus.bars[0].bytes, 128u << 10);
+  EXPECT_EQ(bus.config_space, "config");
+}
+
+TEST(DeviceGrant, RefusesBarsThatNoDeviceHas) {
+  using Bar = platform::DeviceGrant::VfioBus::Bar;
+  const std::function<void(Bar*)> kSpoilt[] = {
+      [](Bar* bar) { bar->set_index(6); },
+      [](Bar* bar) { bar->set_bytes(0); },
+      [](Bar* bar) { bar->set_bytes(100); },
+      [](Bar* bar) { bar->set_bytes(uint64_t{1} << 40); },
+      [](Bar* bar) { bar->set_offset(8); },
+      [](Bar* bar) { bar->set_offset(uint64_t{1} << 63); },
+  };
+  for (const auto& spoil : kSpoilt) {
+    platform::DeviceGrant grant = GoodVfio();
+    spoil(grant.mutable_vfio()->mutable_bar(0));
+    EXPECT_FALSE(ParseDeviceGrant(grant.SerializeAsString(), Fds(12)).ok());
+  }
+  platform::DeviceGrant twice = GoodVfio();
+  *twice.mutable_vfio()->add_bar() = twice.vfio().bar(0);
+  EXPECT_FALSE(ParseDeviceGrant(twice.SerializeAsString(), Fds(12)).ok());
 }
 
 TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {

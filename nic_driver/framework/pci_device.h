@@ -68,6 +68,9 @@ class PciDevice {
 
   // The device does not answer any more: surprise removal.
   virtual bool gone() const = 0;
+
+  // Readable: the bus itself has closed. -1: it cannot.
+  virtual int closed_fd() const { return -1; }
 };
 
 }  // namespace bulkhead::nic_driver

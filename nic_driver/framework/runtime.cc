@@ -10,6 +10,8 @@
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "nic_driver/framework/task_status.h"
+#include "nic_driver/framework/vfio_device.h"
+#include "nic_driver/framework/vfio_user_device.h"
 
 namespace bulkhead::nic_driver {
 namespace {
@@ -24,6 +26,16 @@ constexpr std::chrono::milliseconds kStatisticsDelay{100};
 constexpr std::chrono::milliseconds kBlockedDelay{1};
 // Ethernet header and one VLAN tag around the mtu's payload.
 constexpr uint32_t kFrameOverheadBytes = 14 + 4;
+
+absl::StatusOr<std::unique_ptr<PciDevice>> OpenDevice(DeviceGrant& grant) {
+  if (auto* vfio = std::get_if<VfioGrant>(&grant.bus)) {
+    return VfioDevice::Create(std::move(*vfio));
+  }
+  VfioUserGrant& bus = std::get<VfioUserGrant>(grant.bus);
+  if (!bus.negotiated) return VfioUserDevice::Create(std::move(bus.connection));
+  return VfioUserDevice::Adopt(std::move(bus.connection),
+                               std::move(bus.doorbells));
+}
 
 }  // namespace
 
@@ -48,12 +60,7 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
       counters_page_,
       Mapping::MapSealed(grant.counters.get(), kPageBytes, Access::kReadWrite));
   counters_ = counters_page_.As<DriverCounters>();
-  VfioUserGrant& bus = grant.vfio_user;
-  ASSIGN_OR_RETURN(device_,
-                   bus.negotiated
-                       ? VfioUserDevice::Adopt(std::move(bus.connection),
-                                               std::move(bus.doorbells))
-                       : VfioUserDevice::Create(std::move(bus.connection)));
+  ASSIGN_OR_RETURN(device_, OpenDevice(grant));
   PciDevice* device = device_.get();
   if (grant.trace_registers) {
     trace_ = std::make_unique<TracingDevice>(*device_);
@@ -93,13 +100,16 @@ absl::Status Runtime::WatchDescriptors() {
     watches_.push_back(watch);
   }
   // Replies are taken where they are awaited; what comes here is the end.
-  ASSIGN_OR_RETURN(
-      const EventLoop::WatchId watch,
-      loop_.Watch(device_->fd(), EPOLLIN | EPOLLRDHUP, [this](uint32_t) {
-        Fail(absl::UnavailableError(
-            "the NIC is gone: its bus connection closed"));
-      }));
-  watches_.push_back(watch);
+  if (device_->closed_fd() >= 0) {
+    ASSIGN_OR_RETURN(
+        const EventLoop::WatchId watch,
+        loop_.Watch(device_->closed_fd(), EPOLLIN | EPOLLRDHUP,
+                    [this](uint32_t) {
+                      Fail(absl::UnavailableError(
+                          "the NIC is gone: its bus connection closed"));
+                    }));
+    watches_.push_back(watch);
+  }
   poller_ = loop_.AddPoller([this] { return Poll(); });
   return absl::OkStatus();
 }

@@ -32,7 +32,6 @@
 #include "nic_driver/framework/driver.h"
 #include "nic_driver/framework/platform_channel.h"
 #include "nic_driver/framework/trace.h"
-#include "nic_driver/framework/vfio_user_device.h"
 
 namespace bulkhead::nic_driver {
 
@@ -106,7 +105,7 @@ class Runtime {
   // The grant, in the order in which its parts depend on each other.
   Mapping counters_page_;
   DriverCounters* counters_ = nullptr;
-  std::unique_ptr<VfioUserDevice> device_;
+  std::unique_ptr<PciDevice> device_;
   std::unique_ptr<TracingDevice> trace_;
   std::unique_ptr<PlatformChannel> platform_;
   std::vector<UniqueFd> irqs_;

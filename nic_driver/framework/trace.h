@@ -76,6 +76,7 @@ class TracingDevice final : public PciDevice {
     return device_.ReadConfig(offset, width);
   }
   bool gone() const override { return device_.gone(); }
+  int closed_fd() const override { return device_.closed_fd(); }
 
   // Accesses so far; the last kKept of them can be asked for.
   uint64_t count() const { return count_; }

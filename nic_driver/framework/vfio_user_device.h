@@ -41,9 +41,7 @@ class VfioUserDevice final : public PciDevice {
   void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
   bool gone() const override { return gone_; }
-
-  // Readable when the server has closed.
-  int fd() const { return client_->fd(); }
+  int closed_fd() const override { return client_->fd(); }
 
  private:
   struct MappedDoorbell {

@@ -1,147 +1,15 @@
 #include "platform_service/devices/device_owner.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/errno_status.h"
 
 namespace bulkhead::platform {
-namespace {
-
-using vfio_user::kConfigRegion;
-using vfio_user::kMsixIrqIndex;
-
-// PCI Local Bus 3.0, section 6.1, and PCI Express Base 2.0, section 7.7.2.
-constexpr uint32_t kCommand = 0x04;
-constexpr uint16_t kCommandMemory = 1 << 1;
-constexpr uint16_t kCommandBusMaster = 1 << 2;
-constexpr uint16_t kCommandIntxDisable = 1 << 10;
-constexpr uint32_t kStatus = 0x06;
-constexpr uint16_t kStatusCapabilities = 1 << 4;
-constexpr uint32_t kCapabilityPointer = 0x34;
-constexpr uint8_t kMsixCapability = 0x11;
-constexpr uint16_t kMsixEnable = 1 << 15;
-constexpr uint16_t kMsixFunctionMask = 1 << 14;
-
-// The 192 bytes behind the header hold at most this many capabilities of four
-// bytes: a longer chain is a loop.
-constexpr int kMostCapabilities = 48;
-
-// A NIC has one vector per queue and one for the rest; the grant's descriptors
-// must fit into one message.
-constexpr uint32_t kMostIrqs = 16;
-
-constexpr uint16_t kQuiet = kCommandMemory | kCommandIntxDisable;
-
-absl::Status Contradiction(absl::string_view what) {
-  return absl::DataLossError(absl::StrCat("device answers nonsense: ", what));
-}
-
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<DeviceOwner>> DeviceOwner::Create(
-    std::unique_ptr<vfio_user::Client> connection) {
-  std::unique_ptr<DeviceOwner> owner(new DeviceOwner(std::move(connection)));
-  RETURN_IF_ERROR(owner->Identify());
-  RETURN_IF_ERROR(owner->FindMsix());
-  return owner;
-}
-
-absl::Status DeviceOwner::Identify() {
-  ASSIGN_OR_RETURN(identity_, ReadConfig(0, 4));
-  if ((identity_ & 0xffff) == 0xffff || (identity_ & 0xffff) == 0) {
-    return Contradiction(
-        absl::StrFormat("vendor 0x%04x is no vendor", identity_ & 0xffff));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status DeviceOwner::FindMsix() {
-  ASSIGN_OR_RETURN(irq_count_, connection_->GetIrqCount(kMsixIrqIndex));
-  irq_count_ = std::min(irq_count_, kMostIrqs);
-  ASSIGN_OR_RETURN(const uint32_t status, ReadConfig(kStatus, 2));
-  if ((status & kStatusCapabilities) == 0) return absl::OkStatus();
-  ASSIGN_OR_RETURN(uint32_t offset, ReadConfig(kCapabilityPointer, 1));
-  for (int i = 0; offset != 0; ++i) {
-    if (i == kMostCapabilities) {
-      return Contradiction("its list of capabilities has a loop");
-    }
-    offset &= 0xfc;
-    if (offset < 0x40) {
-      return Contradiction("its list of capabilities leaves config space");
-    }
-    ASSIGN_OR_RETURN(const uint32_t header, ReadConfig(offset, 4));
-    if ((header & 0xff) == kMsixCapability) {
-      msix_offset_ = static_cast<uint16_t>(offset);
-      msix_control_ = static_cast<uint16_t>(header >> 16);
-      return absl::OkStatus();
-    }
-    offset = (header >> 8) & 0xff;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<uint32_t> DeviceOwner::ReadConfig(uint32_t offset,
-                                                 uint32_t width) {
-  uint8_t bytes[4] = {};
-  RETURN_IF_ERROR(
-      connection_->Read(kConfigRegion, offset, std::span(bytes, width)));
-  return uint32_t{bytes[0]} | uint32_t{bytes[1]} << 8 |
-         uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
-}
-
-absl::Status DeviceOwner::PostConfig16(uint32_t offset, uint16_t value) {
-  const uint8_t bytes[2] = {static_cast<uint8_t>(value),
-                            static_cast<uint8_t>(value >> 8)};
-  return connection_->PostWrite(kConfigRegion, offset, bytes);
-}
-
-absl::StatusOr<std::vector<uint8_t>> DeviceOwner::ReadConfigSpace() {
-  ASSIGN_OR_RETURN(const vfio_user::RegionInfo region,
-                   connection_->GetRegionInfo(kConfigRegion));
-  if (region.bytes != 256 && region.bytes != 4096) {
-    return Contradiction(
-        absl::StrCat("config space of ", region.bytes, " bytes"));
-  }
-  std::vector<uint8_t> bytes(region.bytes);
-  RETURN_IF_ERROR(connection_->Read(kConfigRegion, 0, bytes));
-  return bytes;
-}
-
-absl::Status DeviceOwner::EnableBusMaster() {
-  return PostConfig16(kCommand, kQuiet | kCommandBusMaster);
-}
-
-absl::Status DeviceOwner::ClearBusMaster() {
-  return PostConfig16(kCommand, kQuiet);
-}
-
-absl::Status DeviceOwner::ResetAndVerify() {
-  // The reset and its proof in one round trip.
-  RETURN_IF_ERROR(connection_->PostReset());
-  uint8_t bytes[8] = {};
-  RETURN_IF_ERROR(connection_->Read(kConfigRegion, 0, bytes));
-  const uint32_t identity = uint32_t{bytes[0]} | uint32_t{bytes[1]} << 8 |
-                            uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
-  if (identity != identity_) {
-    return Contradiction(absl::StrFormat(
-        "it was %04x:%04x and is %04x:%04x after a reset", identity_ & 0xffff,
-        identity_ >> 16, identity & 0xffff, identity >> 16));
-  }
-  if ((bytes[kCommand] & kCommandBusMaster) != 0) {
-    return Contradiction("bus mastering is on after a reset");
-  }
-  // Registers answer again; bus mastering stays off until EnableDma.
-  return ClearBusMaster();
-}
 
 absl::StatusOr<uint64_t> DeviceOwner::Map(int memory_fd, uint64_t bytes,
                                           DeviceAccess access) {
   ASSIGN_OR_RETURN(const uint64_t iova, iovas_.Allocate(bytes));
-  const absl::Status mapped = connection_->MapDma(
-      iova, bytes, memory_fd, 0, access == DeviceAccess::kWrite);
+  const absl::Status mapped = MapAt(iova, bytes, memory_fd, access);
   if (!mapped.ok()) {
     iovas_.Free(iova);
     return mapped;
@@ -155,25 +23,13 @@ absl::Status DeviceOwner::AdoptMapping(uint64_t iova, uint64_t bytes) {
 
 absl::Status DeviceOwner::Unmap(uint64_t iova, uint64_t bytes,
                                 UniqueFd memory) {
-  const absl::Status unmapped = connection_->UnmapDma(iova, bytes);
+  const absl::Status unmapped = UnmapAt(iova, bytes);
   if (unmapped.ok()) {
     iovas_.Free(iova);
   } else {
     quarantine_.push_back(std::move(memory));
   }
   return unmapped;
-}
-
-absl::Status DeviceOwner::ArmIrqs(std::span<const int> events) {
-  RETURN_IF_ERROR(connection_->SetIrqs(kMsixIrqIndex, events));
-  return ReenableMsix();
-}
-
-absl::Status DeviceOwner::ReenableMsix() {
-  if (msix_offset_ == 0) return absl::OkStatus();
-  const uint16_t control =
-      static_cast<uint16_t>((msix_control_ | kMsixEnable) & ~kMsixFunctionMask);
-  return PostConfig16(msix_offset_ + 2, control);
 }
 
 }  // namespace bulkhead::platform

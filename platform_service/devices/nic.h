@@ -2,12 +2,13 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_DEVICES_NIC_H_
 #define BULKHEAD_PLATFORM_SERVICE_DEVICES_NIC_H_
 
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/unique_fd.h"
 #include "platform_service/devices/device_owner.h"
+#include "platform_service/devices/driver_bus.h"
 
 namespace bulkhead::platform {
 
@@ -21,8 +22,8 @@ class Nic {
   // Why there is no device, for people; empty when there is one.
   virtual const std::string& down_reason() const = 0;
 
-  // A new connection for a driver: BARs and interrupts only (S3).
-  virtual absl::StatusOr<UniqueFd> ConnectDriver() = 0;
+  // A new way to the device for a driver. Does not wait.
+  virtual absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() = 0;
 
   // The device misbehaved: takes it out of service. device() is null when this
   // returns, and whoever uses the NIC was told.

@@ -24,17 +24,7 @@ DeviceGrant MakeDeviceGrant(GrantParts parts, FdList* fds) {
   pci->set_subsystem_device(parts.pci.subsystem_device);
   pci->set_class_code(parts.pci.class_code);
   pci->set_revision(parts.pci.revision);
-  DeviceGrant::VfioUserBus* bus = grant.mutable_vfio_user();
-  bus->set_connection_fd(fds->Own(std::move(parts.connection.socket)));
-  bus->set_negotiated(parts.connection.negotiated);
-  for (vfio_user::Doorbell& doorbell : parts.connection.doorbells) {
-    DeviceGrant::Doorbell* message = bus->add_doorbell();
-    message->set_offset(doorbell.offset);
-    message->set_bytes(doorbell.bytes);
-    message->set_event_fd(fds->Own(std::move(doorbell.event)));
-    message->set_shadow_fd(fds->Own(std::move(doorbell.shadow)));
-    message->set_shadow_offset(doorbell.shadow_offset);
-  }
+  parts.bus.AddTo(&grant, fds);
   grant.set_platform_fd(fds->Own(std::move(parts.channel)));
   grant.set_counters_fd(fds->Add(parts.counters_fd));
   for (const UniqueFd& irq : parts.irqs) grant.add_irq_fd(fds->Add(irq));

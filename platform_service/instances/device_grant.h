@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/unique_fd.h"
-#include "nic_model/vfio_user/client.h"
 #include "platform_service/api/driver.pb.h"
+#include "platform_service/devices/driver_bus.h"
 #include "platform_service/instances/ring_memory.h"
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/pci/device.h"
@@ -15,18 +15,10 @@
 
 namespace bulkhead::platform {
 
-// The driver's own, to the device.
-struct DriverConnection {
-  UniqueFd socket;
-  // Of a connection that vfio_user::Client::Greet has prepared.
-  bool negotiated = false;
-  std::vector<vfio_user::Doorbell> doorbells;
-};
-
 struct GrantParts {
   const pci::PciDeviceInfo& pci;
   const policy::NicConfigSpec& config;
-  DriverConnection connection;
+  DriverBus& bus;
   UniqueFd channel;  // The driver's end of the platform channel.
   int counters_fd;
   const std::vector<UniqueFd>& irqs;

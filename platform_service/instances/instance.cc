@@ -131,7 +131,7 @@ void Instance::OnDeviceUp(const pci::PciDeviceInfo& device) {
 
 absl::Status Instance::SetUpDevice(DeviceOwner& device) {
   RETURN_IF_ERROR(device.ClearBusMaster());
-  RETURN_IF_ERROR(device.ResetAndVerify());
+  RETURN_IF_ERROR(device.ResetAndVerify({}));
   RETURN_IF_ERROR(MakeIrqs(device));
   RETURN_IF_ERROR(rings_.Renew(device));
   if (session_ != nullptr) RETURN_IF_ERROR(session_->MapFor(device));
@@ -157,7 +157,7 @@ void Instance::OnDeviceDown(const std::string& reason) {
   Record("device_gone", reason);
   reason_ = reason;
   device_ready_ = false;
-  next_.connection = {};
+  next_.bus.reset();
   rings_.Forget();
   if (session_ != nullptr) session_->ForgetMapping();
   for (const Closing& closing : closing_) closing.session->ForgetMapping();
@@ -337,9 +337,10 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   DrainIrqs(irqs_);
   FdList fds;
   DeviceGrant grant = MakeDeviceGrant(
-      {spec_.device, spec_.rule.config, std::exchange(next_.connection, {}),
-       std::move(next_.driver_end), counters_.page(), irqs_, rings_.current()},
+      {spec_.device, spec_.rule.config, *next_.bus, std::move(next_.driver_end),
+       counters_.page(), irqs_, rings_.current()},
       &fds);
+  next_.bus.reset();
   if (session_ != nullptr) {
     RETURN_IF_ERROR(session_->MapFor(device));
     RETURN_IF_ERROR(session_->AppendGrant(grant.add_session(), &fds));
@@ -358,8 +359,8 @@ absl::Status Instance::Begin(DeviceOwner& device) {
 
 // What a generation needs besides memory, unless it is there.
 absl::Status Instance::MakeNext() {
-  if (!next_.connection.socket.valid()) {
-    ASSIGN_OR_RETURN(next_.connection.socket, nic_.ConnectDriver());
+  if (next_.bus == nullptr) {
+    ASSIGN_OR_RETURN(next_.bus, nic_.MakeDriverBus());
   }
   if (next_.channel == nullptr) {
     auto pair = SeqpacketChannel::CreatePair();
@@ -375,28 +376,16 @@ absl::Status Instance::MakeNext() {
   return session_ == nullptr ? absl::OkStatus() : session_->PrepareGrant();
 }
 
-// What the driver would have to wait for twice.
-absl::Status Instance::GreetNext() {
-  constexpr uint32_t kDoorbellBar = 0;
-  DriverConnection& next = next_.connection;
-  if (next.negotiated) return absl::OkStatus();
-  auto doorbells = vfio_user::Client::Greet(next.socket.get(), kDoorbellBar);
-  if (!doorbells.ok()) {
-    next = {};
-    return doorbells.status();
-  }
-  next.negotiated = true;
-  next.doorbells = *std::move(doorbells);
-  return absl::OkStatus();
-}
-
 // Done while the driver runs, so that its successor need not wait for it.
 void Instance::PrepareNext() {
   prepare_timer_ = 0;
   if (!device_ready_ || phase_ != Phase::kAttached) return;
   if (FailDevice(rings_.Prepare(*nic_.device()))) return;
   absl::Status made = MakeNext();
-  if (made.ok()) made = GreetNext();
+  if (made.ok()) {
+    made = next_.bus->Prepare();
+    if (!made.ok()) next_.bus.reset();
+  }
   if (!made.ok()) LogWarning(absl::StrCat(spec_.name, ": ", made.message()));
   Park();
 }

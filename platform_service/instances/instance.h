@@ -159,7 +159,6 @@ class Instance {
   absl::Status Begin(DeviceOwner& device);
   absl::Status MakeNext();
   void TellConfig();
-  absl::Status GreetNext();
   void PrepareNext();
   void UnmapOldRings();
 
@@ -224,7 +223,7 @@ class Instance {
   std::unique_ptr<DriverChannel> channel_;
   // Made ahead for the next generation.
   struct Next {
-    DriverConnection connection;
+    std::unique_ptr<DriverBus> bus;
     std::unique_ptr<DriverChannel> channel;
     UniqueFd driver_end;  // Of `channel`.
   };

@@ -11,9 +11,8 @@ absl::Status MakeDeviceSafe(DeviceOwner& device, RingMemory& rings,
                             const StepRecorder& record) {
   RETURN_IF_ERROR(device.ClearBusMaster());
   record("dma_off", "bus mastering cleared");
-  RETURN_IF_ERROR(device.ResetAndVerify());
-  RETURN_IF_ERROR(device.ReenableMsix());
-  record("reset", "device reset and verified");
+  RETURN_IF_ERROR(device.ResetAndVerify(record));
+  RETURN_IF_ERROR(device.RestoreIrqs());
   return rings.Renew(device);
 }
 

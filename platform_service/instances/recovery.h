@@ -4,7 +4,6 @@
 #define BULKHEAD_PLATFORM_SERVICE_INSTANCES_RECOVERY_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,10 +13,6 @@
 #include "platform_service/instances/ring_memory.h"
 
 namespace bulkhead::platform {
-
-// Tells of a step as it ends: kind and text of an event.
-using StepRecorder =
-    std::function<void(absl::string_view kind, absl::string_view text)>;
 
 // Bus mastering off, reset, reset verified, then, and not before, zeroed rings
 // in the place of the old ones (S4). The old ones are unmapped later, by

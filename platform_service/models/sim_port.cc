@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/log.h"
+#include "platform_service/devices/vfio_user_bus.h"
 #include "platform_service/models/model_spec.h"
 #include "platform_service/parking/state.pb.h"
 
@@ -239,8 +240,8 @@ absl::Status SimPort::TakeDevice(std::unique_ptr<vfio_user::Client> client) {
                      client->GetRegionInfo(bar));
     bar_bytes_[bar] = region.bytes;
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<DeviceOwner> device,
-                   DeviceOwner::Create(std::move(client)));
+  ASSIGN_OR_RETURN(std::unique_ptr<VfioUserOwner> device,
+                   VfioUserOwner::Create(std::move(client)));
   ASSIGN_OR_RETURN(config_space_, device->ReadConfigSpace());
   // The server never speaks unasked: whatever becomes readable between our
   // calls is the end of the connection, or nonsense.
@@ -259,8 +260,9 @@ absl::Status SimPort::TakeDevice(std::unique_ptr<vfio_user::Client> client) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UniqueFd> SimPort::ConnectDriver() {
-  return ConnectStream(SocketPath("driver"));
+absl::StatusOr<std::unique_ptr<DriverBus>> SimPort::MakeDriverBus() {
+  ASSIGN_OR_RETURN(UniqueFd socket, ConnectStream(SocketPath("driver")));
+  return std::make_unique<VfioUserBus>(std::move(socket));
 }
 
 void SimPort::Fail(const absl::Status& why) {

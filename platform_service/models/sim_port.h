@@ -17,8 +17,8 @@
 #include "base/shared_memory.h"
 #include "base/unique_fd.h"
 #include "nic_model/counters.h"
-#include "platform_service/devices/device_owner.h"
 #include "platform_service/devices/nic.h"
+#include "platform_service/devices/vfio_user_owner.h"
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/policy/scenario.h"
 #include "platform_service/supervisor_link.h"
@@ -79,7 +79,7 @@ class SimPort : public Nic {
   int wire() const { return wire_fd_; }
   DeviceOwner* device() override { return device_.get(); }
   const std::string& down_reason() const override { return down_reason_; }
-  absl::StatusOr<UniqueFd> ConnectDriver() override;
+  absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() override;
   // Kills this generation of the model.
   void Fail(const absl::Status& why) override;
 
@@ -126,7 +126,7 @@ class SimPort : public Nic {
   bool restoring_ = false;        // Until the supervisor's first word on it.
   bool begun_ = false;            // The next generation has its specification.
   bool redefining_ = false;
-  std::unique_ptr<DeviceOwner> device_;
+  std::unique_ptr<VfioUserOwner> device_;
   EventLoop::WatchId watch_ = 0;
   std::vector<uint8_t> config_space_;
   std::array<uint64_t, 6> bar_bytes_ = {};

@@ -19,6 +19,8 @@
 #include "base/unique_fd.h"
 #include "nic_model/vfio_user/client.h"
 #include "platform_service/devices/nic.h"
+#include "platform_service/devices/vfio_user_bus.h"
+#include "platform_service/devices/vfio_user_owner.h"
 
 namespace bulkhead::platform {
 
@@ -127,13 +129,13 @@ class FakeNic final : public Nic {
  public:
   DeviceOwner* device() override { return device_.get(); }
   const std::string& down_reason() const override { return down_reason_; }
-  absl::StatusOr<UniqueFd> ConnectDriver() override {
+  absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() override {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
       return absl::InternalError("socketpair");
     }
     model_ends_.emplace_back(ends[0]);
-    return UniqueFd(ends[1]);
+    return std::make_unique<VfioUserBus>(UniqueFd(ends[1]));
   }
   void Fail(const absl::Status& why) override {
     failures.emplace_back(why.message());
@@ -142,7 +144,7 @@ class FakeNic final : public Nic {
 
   void Plug() {
     auto device =
-        DeviceOwner::Create(std::make_unique<FakeDeviceClient>(state));
+        VfioUserOwner::Create(std::make_unique<FakeDeviceClient>(state));
     device_ = device.ok() ? *std::move(device) : nullptr;
   }
   void Unplug(const std::string& reason) {
@@ -156,7 +158,7 @@ class FakeNic final : public Nic {
   std::function<void(const std::string&)> down;
 
  private:
-  std::unique_ptr<DeviceOwner> device_;
+  std::unique_ptr<VfioUserOwner> device_;
   std::string down_reason_ = "not plugged in";
   std::vector<UniqueFd> model_ends_;
 };

@@ -1,6 +1,6 @@
 // Shows that the platform's hold on a device believes nothing that the device
 // says: loops, changed identities and resets that do not reset are errors.
-#include "platform_service/devices/device_owner.h"
+#include "platform_service/devices/vfio_user_owner.h"
 
 #include <gtest/gtest.h>
 
@@ -10,33 +10,33 @@
 namespace bulkhead::platform {
 namespace {
 
-absl::StatusOr<std::unique_ptr<DeviceOwner>> Own(FakeDeviceState& state) {
-  return DeviceOwner::Create(std::make_unique<FakeDeviceClient>(state));
+absl::StatusOr<std::unique_ptr<VfioUserOwner>> Own(FakeDeviceState& state) {
+  return VfioUserOwner::Create(std::make_unique<FakeDeviceClient>(state));
 }
 
-TEST(DeviceOwner, S4_ResetIsVerified) {
+TEST(VfioUserOwner, S4_ResetIsVerified) {
   FakeDeviceState state;
   auto owner = Own(state);
   ASSERT_TRUE(owner.ok());
   ASSERT_TRUE((*owner)->EnableBusMaster().ok());
   EXPECT_TRUE(state.bus_master());
   ASSERT_TRUE((*owner)->ClearBusMaster().ok());
-  ASSERT_TRUE((*owner)->ResetAndVerify().ok());
+  ASSERT_TRUE((*owner)->ResetAndVerify({}).ok());
   EXPECT_FALSE(state.bus_master());
   EXPECT_LT(state.Find("bme_off"), state.Find("reset"));
   EXPECT_GT(state.Find("read", state.Find("reset")), 0);
 }
 
-TEST(DeviceOwner, S4_ResetThatLeavesBusMasteringOnIsAnError) {
+TEST(VfioUserOwner, S4_ResetThatLeavesBusMasteringOnIsAnError) {
   FakeDeviceState state;
   auto owner = Own(state);
   ASSERT_TRUE(owner.ok());
   state.reset_keeps_dma = true;
-  const absl::Status status = (*owner)->ResetAndVerify();
+  const absl::Status status = (*owner)->ResetAndVerify({});
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
 }
 
-TEST(DeviceOwner, S4_MemoryWhoseUnmappingFailedIsKept) {
+TEST(VfioUserOwner, S4_MemoryWhoseUnmappingFailedIsKept) {
   FakeDeviceState state;
   auto owner = Own(state);
   ASSERT_TRUE(owner.ok());
@@ -53,36 +53,36 @@ TEST(DeviceOwner, S4_MemoryWhoseUnmappingFailedIsKept) {
   EXPECT_EQ(::fcntl(fd, F_GETFD), -1);
 }
 
-TEST(DeviceOwner, IdentityThatChangesOverAResetIsAnError) {
+TEST(VfioUserOwner, IdentityThatChangesOverAResetIsAnError) {
   FakeDeviceState state;
   auto owner = Own(state);
   ASSERT_TRUE(owner.ok());
   state.changes_identity = true;
-  const absl::Status status = (*owner)->ResetAndVerify();
+  const absl::Status status = (*owner)->ResetAndVerify({});
   EXPECT_TRUE(absl::IsDataLoss(status)) << status;
 }
 
-TEST(DeviceOwner, CapabilityListThatLoopsEnds) {
+TEST(VfioUserOwner, CapabilityListThatLoopsEnds) {
   FakeDeviceState state;
   state.config[0x40] = 0x01;
   state.config[0x41] = 0x40;  // Its own successor.
   EXPECT_TRUE(absl::IsDataLoss(Own(state).status()));
 }
 
-TEST(DeviceOwner, CapabilityListThatLeavesConfigSpaceEnds) {
+TEST(VfioUserOwner, CapabilityListThatLeavesConfigSpaceEnds) {
   FakeDeviceState state;
   state.config[0x40] = 0x01;
   state.config[0x41] = 0x04;
   EXPECT_TRUE(absl::IsDataLoss(Own(state).status()));
 }
 
-TEST(DeviceOwner, AllOnesIsNoDevice) {
+TEST(VfioUserOwner, AllOnesIsNoDevice) {
   FakeDeviceState state;
   state.config.fill(0xff);
   EXPECT_TRUE(absl::IsDataLoss(Own(state).status()));
 }
 
-TEST(DeviceOwner, AbsurdNumberOfInterruptsIsBounded) {
+TEST(VfioUserOwner, AbsurdNumberOfInterruptsIsBounded) {
   FakeDeviceState state;
   state.irqs = 0xffffffff;
   auto owner = Own(state);
@@ -90,7 +90,7 @@ TEST(DeviceOwner, AbsurdNumberOfInterruptsIsBounded) {
   EXPECT_LE((*owner)->irq_count(), 16u);
 }
 
-TEST(DeviceOwner, ArmingTurnsMsixOn) {
+TEST(VfioUserOwner, ArmingTurnsMsixOn) {
   FakeDeviceState state;
   auto owner = Own(state);
   ASSERT_TRUE(owner.ok());
