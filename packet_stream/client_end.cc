@@ -276,7 +276,7 @@ size_t ClientEnd::Receive(std::span<RxPiece> out) {
     const DescriptorCopy piece = ring.Read(i);
     const uint32_t buffer = shape.BufferOf(piece.offset());
     if (!shape.Contains(piece.offset(), piece.length()) ||
-        (piece.flags() & ~kRxFlags) != 0 || piece.reserved() != 0 ||
+        (piece.flags() & ~kRxFlags) != 0 || piece.segments() != 0 ||
         owner[buffer] != kProviderRx) [[unlikely]] {
       BreakOnRx(piece);
       return 0;
@@ -411,8 +411,8 @@ void ClientEnd::BreakOnRx(const DescriptorCopy& piece) {
       buffer < geometry_.rx_buffers && rx_owner_[buffer] == kAppRx;
   Break(absl::StrCat(
       "an rx descriptor of offset ", piece.offset(), ", length ",
-      piece.length(), ", flags ", piece.flags(), ", reserved ",
-      piece.reserved(),
+      piece.length(), ", flags ", piece.flags(), ", segments ",
+      piece.segments(),
       held ? ": it submitted that buffer before and has not got it back"
            : ": it must lie in one of its buffers and use known flags"));
 }

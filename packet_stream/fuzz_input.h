@@ -48,7 +48,7 @@ class FuzzInput {
         piece.flags = kMore;
         break;
       case 4:
-        piece.reserved = Byte();
+        piece.segments = Byte();
         break;
       default:
         break;

@@ -137,9 +137,10 @@ TEST_F(HostileClient, S7_EachBadDescriptorBreaksTheSession) {
       {"beyond the last buffer", {.offset = 64 * 256 - 1, .length = 2}},
       {"an rx flag", {.offset = 0, .length = 60, .flags = kChecksumGood}},
       {"unknown flags", {.offset = 0, .length = 60, .flags = 0x8000}},
-      {"reserved bits", {.offset = 0, .length = 60, .reserved = 1}},
-      {"highest reserved bit",
-       {.offset = 0, .length = 60, .reserved = 0x80000000}},
+      {"segments without their flag",
+       {.offset = 0, .length = 60, .segments = 1}},
+      {"headers without the flag of segments",
+       {.offset = 0, .length = 60, .segments = 0x80000000}},
   };
   for (const Case& c : cases) {
     for (const size_t before : {0, 1, 5}) {
@@ -263,6 +264,36 @@ TEST_F(HostileClient, S7_AChecksumOverPiecesCountsAllOfThem) {
   first.checksum_offset = 16;
   Publish({first, Piece(1, 0, 42)});
   EXPECT_EQ(Take().size(), 2u);
+}
+
+TEST_F(HostileClient, S8_SegmentsThatMakeNoSenseDropTheFrame) {
+  // Ethernet, IPv4, TCP and 100 bytes.
+  const auto segmented = [](uint32_t buffer, uint16_t header, uint16_t payload,
+                            uint16_t flags = kSegmentTcp4 | kChecksumNeeded) {
+    Descriptor piece = Piece(buffer, flags, 154);
+    piece.checksum_start = 34;
+    piece.checksum_offset = 16;
+    piece.segments = MakeSegments(header, payload);
+    return piece;
+  };
+  Descriptor low = segmented(6, 54, 64);
+  low.checksum_start = 33;
+  Descriptor elsewhere = segmented(7, 54, 64);
+  elsewhere.checksum_offset = 6;
+  Descriptor split = segmented(9, 54, 64);
+  split.flags |= kMore;
+  split.length = 53;
+  Publish({segmented(0, 54, 64), segmented(1, 53, 64), segmented(2, 154, 64),
+           segmented(3, 54, 63), segmented(4, 54, 64, kSegmentTcp4),
+           segmented(5, 54, 64, kSegmentTcp4 | kSegmentTcp6 | kChecksumNeeded),
+           low, elsewhere, segmented(8, 54, 64, kSegmentTcp6 | kChecksumNeeded),
+           split, Piece(10, 0, 200), segmented(11, 54, 0xffff)});
+  const std::vector<Descriptor> taken = Take();
+  ASSERT_EQ(taken.size(), 2u);
+  EXPECT_EQ(taken[0].offset, 0u);
+  EXPECT_EQ(taken[1].offset, 11 * 256u);
+  provider_->Flush();
+  EXPECT_EQ(session_.provider_control()->ack_tail.value, 10u);
 }
 
 TEST_F(HostileClient, S7_AnAckOfABufferItDoesNotHold) {

@@ -143,7 +143,7 @@ TEST_F(HostileProvider, S7_EachBadDescriptorBreaksTheSession) {
       {"beyond the last buffer", {.offset = 64 * 256 - 1, .length = 2}},
       {"a tx flag", {.offset = 0, .length = 60, .flags = kChecksumNeeded}},
       {"unknown flags", {.offset = 0, .length = 60, .flags = 0x8000}},
-      {"reserved bits", {.offset = 0, .length = 60, .reserved = 1}},
+      {"reserved bits", {.offset = 0, .length = 60, .segments = 1}},
   };
   for (const Case& c : cases) {
     for (const size_t before : {0, 1, 5}) {

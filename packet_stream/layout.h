@@ -27,6 +27,14 @@ enum DescriptorFlags : uint16_t {
   kChecksumNeeded = 1 << 1,  // tx: fill the 16-bit one's complement sum of
                              // checksum_start…end in at start + offset.
   kChecksumGood = 1 << 2,    // rx: the NIC verified the L4 checksum.
+  // tx, in the first piece, with kChecksumNeeded: a TCP segment over an
+  // untagged IPv4 or IPv6 header, larger than the MTU, which the NIC cuts up: a
+  // copy of the headers before each part of the payload, with lengths,
+  // identification, sequence numbers, flags and checksums as they must be. Only
+  // the first piece may hold headers. The checksum field holds the pseudo
+  // header's sum without the length, IPv4's total length and checksum are 0.
+  kSegmentTcp4 = 1 << 3,
+  kSegmentTcp6 = 1 << 4,
 };
 
 // One piece of a frame. Written once by the submitter before it publishes.
@@ -38,9 +46,25 @@ struct Descriptor {
   uint16_t checksum_start = 0;  // From the start of the frame; with
                                 // kChecksumNeeded, in the first piece.
   uint16_t checksum_offset = 0;
-  uint32_t reserved = 0;
+  uint32_t segments = 0;  // With kSegmentTcp…: MakeSegments(). Otherwise 0.
 };
 static_assert(sizeof(Descriptor) == 16 && alignof(Descriptor) == 4);
+
+// Ethernet, IP and TCP headers, and the payload that follows them in each frame
+// on the wire; the last may be shorter.
+constexpr uint32_t MakeSegments(uint16_t header_bytes, uint16_t payload_bytes) {
+  return uint32_t{header_bytes} << 16 | payload_bytes;
+}
+constexpr uint32_t SegmentHeaderBytes(uint32_t segments) {
+  return segments >> 16;
+}
+constexpr uint32_t SegmentPayloadBytes(uint32_t segments) {
+  return segments & 0xffff;
+}
+// Less than a payload of this size would make a flood of frames of one.
+constexpr uint32_t kMinSegmentPayload = 64;
+// IP's limit on what is cut up, and 14 bytes of Ethernet.
+constexpr uint32_t kMaxSegmentedBytes = 65535 + 14;
 
 // What became of a buffer's piece of a frame.
 enum class AckStatus : uint8_t {
@@ -112,6 +136,7 @@ constexpr size_t kStatusPageBytes = 4096;
 
 constexpr uint32_t kOffloadTxChecksum = 1 << 0;
 constexpr uint32_t kOffloadRxChecksum = 1 << 1;
+constexpr uint32_t kOffloadTxTcpSegmentation = 1 << 2;
 
 // Limits that any geometry must keep.
 constexpr uint32_t kMinBuffers = 2;

@@ -12,20 +12,39 @@ namespace bulkhead::packet_stream {
 namespace {
 
 // What a tx descriptor may say.
-constexpr uint16_t kTxFlags = kMore | kChecksumNeeded;
+constexpr uint16_t kSegment = kSegmentTcp4 | kSegmentTcp6;
+constexpr uint16_t kTxFlags = kMore | kChecksumNeeded | kSegment;
 
 // A sleeping provider is woken for rx acknowledgements only when it has fewer
 // than 1/4 of its rx buffers left: with more it can refill its device at the
 // next frame just as well.
 bool WantsAcks(uint32_t free, uint32_t all) { return free < all / 4 + 1; }
 
-bool GoodChecksumRequest(std::span<const Descriptor> frame) {
+// Ethernet, IP and TCP without options.
+bool GoodSegments(const Descriptor& first, uint32_t frame_bytes) {
+  constexpr uint32_t kTcpBytes = 20;
+  constexpr uint32_t kTcpChecksum = 16;
+  const bool ipv4 = (first.flags & kSegmentTcp4) != 0;
+  const bool ipv6 = (first.flags & kSegmentTcp6) != 0;
+  const uint32_t header = SegmentHeaderBytes(first.segments);
+  return ipv4 != ipv6 && (first.flags & kChecksumNeeded) != 0 &&
+         first.checksum_start >= 14 + (ipv4 ? 20 : 40) &&
+         first.checksum_offset == kTcpChecksum &&
+         header >= first.checksum_start + kTcpBytes && header <= first.length &&
+         header < frame_bytes &&
+         SegmentPayloadBytes(first.segments) >= kMinSegmentPayload &&
+         frame_bytes <= kMaxSegmentedBytes;
+}
+
+// Only the first piece asks for anything.
+bool GoodOffloadRequest(std::span<const Descriptor> frame) {
   uint32_t bytes = frame[0].length;
   for (const Descriptor& piece : frame.subspan(1)) {
-    if ((piece.flags & kChecksumNeeded) != 0) return false;
+    if ((piece.flags & (kChecksumNeeded | kSegment)) != 0) return false;
     bytes += piece.length;
   }
   const Descriptor& first = frame[0];
+  if ((first.flags & kSegment) != 0) return GoodSegments(first, bytes);
   return (first.flags & kChecksumNeeded) == 0 ||
          uint32_t{first.checksum_start} + first.checksum_offset + 2 <= bytes;
 }
@@ -98,7 +117,8 @@ bool ProviderEnd::Ready() {
 
 inline bool ProviderEnd::GoodTxPiece(const DescriptorCopy& piece) const {
   return tx_shape_.Contains(piece.offset(), piece.length()) &&
-         (piece.flags() & ~kTxFlags) == 0 && piece.reserved() == 0 &&
+         (piece.flags() & ~kTxFlags) == 0 &&
+         (piece.segments() == 0 || (piece.flags() & kSegment) != 0) &&
          tx_owner_[tx_shape_.BufferOf(piece.offset())] == kClientTx;
 }
 
@@ -121,7 +141,7 @@ size_t ProviderEnd::TakeTx(std::span<Descriptor> out) {
     const DescriptorCopy piece = ring.Read(used);
     const uint32_t buffer = shape.BufferOf(piece.offset());
     // The common frame: one piece, no flags.
-    if (piece.flags() == 0 && piece.reserved() == 0 &&
+    if (piece.flags() == 0 && piece.segments() == 0 &&
         shape.Contains(piece.offset(), piece.length()) &&
         owner[buffer] == kClientTx) [[likely]] {
       owner[buffer] = kOurTx;
@@ -135,7 +155,7 @@ size_t ProviderEnd::TakeTx(std::span<Descriptor> out) {
     if (frame.verdict == Frame::kDoesNotFit) break;
     used += frame.pieces;
     const auto pieces = out.subspan(taken, frame.pieces);
-    if (GoodChecksumRequest(pieces)) {
+    if (GoodOffloadRequest(pieces)) {
       taken += frame.pieces;
     } else {
       DropFrame(pieces);
@@ -325,7 +345,7 @@ void ProviderEnd::BreakOnDescriptor(const DescriptorCopy& piece) {
       buffer < geometry_.tx_buffers && tx_owner_[buffer] == kOurTx;
   Break(absl::StrCat(
       "a tx descriptor of offset ", piece.offset(), ", length ", piece.length(),
-      ", flags ", piece.flags(), ", reserved ", piece.reserved(),
+      ", flags ", piece.flags(), ", segments ", piece.segments(),
       ours ? ": it submitted that buffer before and has not got it back"
            : ": it must lie in one of its buffers and use known flags"));
 }

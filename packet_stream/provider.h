@@ -46,8 +46,8 @@ struct ProviderMemory {
 // Requires: one thread; the client's tx descriptors keep to these rules, or the
 //   session breaks: the tail never goes back, nor more than tx_buffers ahead;
 //   a piece has at least one byte and lies in one buffer, which is the
-//   client's; flags are known ones, reserved is 0; frames are published whole
-//   and have at most kMaxFramePieces pieces.
+//   client's; flags are known ones, segments is 0 without them; frames are
+//   published whole and have at most kMaxFramePieces pieces.
 // Guarantees (S2, S7): a descriptor or buffer number that TakeTx or TakeFreeRx
 // hands out was checked against the geometry and against who owns the buffer,
 // from a private copy. A client that breaks the protocol makes broken() true;

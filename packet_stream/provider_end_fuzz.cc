@@ -24,7 +24,8 @@ class Driver {
       const uint64_t last = uint64_t{pieces[i].offset} + pieces[i].length - 1;
       FuzzCheck(pieces[i].length > 0 && last < kBuffers * 256);
       FuzzCheck(pieces[i].offset / 256 == last / 256);
-      FuzzCheck((pieces[i].flags & ~(kMore | kChecksumNeeded)) == 0);
+      FuzzCheck((pieces[i].flags & ~(kMore | kChecksumNeeded | kSegmentTcp4 |
+                                     kSegmentTcp6)) == 0);
       const uint32_t buffer = pieces[i].offset / 256;
       FuzzCheck(!tx_ours_[buffer]);
       tx_ours_[buffer] = true;

@@ -33,7 +33,7 @@ class DescriptorCopy {
   uint16_t checksum_offset() const {
     return static_cast<uint16_t>(high_ >> 16);
   }
-  uint32_t reserved() const { return static_cast<uint32_t>(high_ >> 32); }
+  uint32_t segments() const { return static_cast<uint32_t>(high_ >> 32); }
 
   void WriteTo(Descriptor* out) const {
     auto* bytes = reinterpret_cast<uint8_t*>(out);
@@ -47,7 +47,7 @@ class DescriptorCopy {
                 offsetof(Descriptor, flags) == 6 &&
                 offsetof(Descriptor, checksum_start) == 8 &&
                 offsetof(Descriptor, checksum_offset) == 10 &&
-                offsetof(Descriptor, reserved) == 12);
+                offsetof(Descriptor, segments) == 12);
   uint64_t low_;
   uint64_t high_;
 };

@@ -119,14 +119,14 @@ TEST(Ring, S7_ADescriptorCopyKeepsEachField) {
                                          .flags = 0x0708,
                                          .checksum_start = 0x090a,
                                          .checksum_offset = 0x0b0c,
-                                         .reserved = 0x0d0e0f10};
+                                         .segments = 0x0d0e0f10};
   const DescriptorCopy copy = ReadOnce(&shared);
   EXPECT_EQ(copy.offset(), shared.offset);
   EXPECT_EQ(copy.length(), shared.length);
   EXPECT_EQ(copy.flags(), shared.flags);
   EXPECT_EQ(copy.checksum_start(), shared.checksum_start);
   EXPECT_EQ(copy.checksum_offset(), shared.checksum_offset);
-  EXPECT_EQ(copy.reserved(), shared.reserved);
+  EXPECT_EQ(copy.segments(), shared.segments);
   Descriptor out;
   copy.WriteTo(&out);
   EXPECT_EQ(std::memcmp(&out, &shared, sizeof(out)), 0);

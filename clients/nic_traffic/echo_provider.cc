@@ -130,7 +130,7 @@ bool EchoSession::Echo(ProviderEnd& provider, const Descriptor& piece,
                                .flags = 0,
                                .checksum_start = 0,
                                .checksum_offset = 0,
-                               .reserved = 0};
+                               .segments = 0};
     provider.SubmitRx({&filled, 1});
     ++unpublished_;
   }

@@ -236,7 +236,7 @@ size_t TrafficRun::SendDue(uint64_t now_ns) {
                       .flags = 0,
                       .checksum_start = 0,
                       .checksum_offset = 0,
-                      .reserved = 0};
+                      .segments = 0};
   }
   if (got == 0) return 0;
   session_->SubmitTx({descriptors.data(), got});

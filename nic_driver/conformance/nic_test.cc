@@ -194,6 +194,73 @@ TEST_F(Conformance, OffloadsChecksums) {
   EXPECT_EQ(received_[0].flags & kChecksumGood, 0);
 }
 
+// Ethernet, IPv4, TCP with the sum of the pseudo header without the length, and
+// `payload` bytes that tell their place.
+std::vector<uint8_t> TcpFrame(size_t payload) {
+  std::vector<uint8_t> frame(54 + payload);
+  const auto from_nic = testing::MakeFrame(0, 60);
+  std::copy_n(from_nic.begin(), 12, frame.begin());
+  frame[12] = 0x08;
+  const uint8_t ip[] = {0x45, 0, 0,  0, 0, 7, 0,  0, 64, 6,
+                        0,    0, 10, 0, 0, 1, 10, 0, 0,  2};
+  std::copy_n(ip, sizeof(ip), &frame[14]);
+  uint8_t* tcp = &frame[34];
+  tcp[6] = 0xff;  // Sequence number 0xff00.
+  tcp[12] = 0x50;
+  tcp[13] = 0x18;  // ACK and PSH.
+  uint32_t sum = 6;
+  for (int i = 12; i < 20; i += 2) sum += ip[i] << 8 | ip[i + 1];
+  tcp[16] = static_cast<uint8_t>(sum >> 8);
+  tcp[17] = static_cast<uint8_t>(sum);
+  for (size_t i = 0; i < payload; ++i) {
+    frame[54 + i] = static_cast<uint8_t>(i ^ i >> 8);
+  }
+  return frame;
+}
+
+// One large TCP segment becomes frames of the wire's size, each with headers
+// and checksums of its own; the client gets its buffers back once.
+TEST_F(Conformance, SegmentsTcp) {
+  ASSERT_NO_FATAL_FAILURE(Create());
+  ASSERT_OK(platform_->StartDriver());
+  if ((platform_->news().attached->offloads() &
+       packet_stream::kOffloadTxTcpSegmentation) == 0) {
+    GTEST_SKIP() << "this driver offers none";
+  }
+  ASSERT_NO_FATAL_FAILURE(Open());
+  platform::NicConfig config;
+  config.set_tx_checksum(true);
+  config.set_rx_checksum(true);
+  ASSERT_OK(platform_->Configure(config));
+  ASSERT_OK(platform_->Ping());
+  constexpr size_t kPayload = 20'000, kSegment = 1448;
+  const std::vector<uint8_t> frame = TcpFrame(kPayload);
+  for (const size_t piece_bytes : {0, 1000}) {
+    received_.clear();
+    ASSERT_TRUE(
+        testing::SendFrame(*session_, frame, piece_bytes,
+                           packet_stream::kSegmentTcp4 | kChecksumNeeded, 34,
+                           16, packet_stream::MakeSegments(54, kSegment)));
+    session_->Flush();
+    constexpr size_t kFrames = (kPayload + kSegment - 1) / kSegment;
+    ASSERT_TRUE(Pump([this] {
+      return received_.size() >= kFrames && session_->tx_in_flight() == 0;
+    }));
+    ASSERT_EQ(received_.size(), kFrames);
+    size_t at = 0;
+    for (const testing::ReceivedFrame& received : received_) {
+      const std::vector<uint8_t>& bytes = received.bytes;
+      EXPECT_NE(received.flags & kChecksumGood, 0);
+      ASSERT_EQ(bytes.size(), 54 + std::min(kSegment, kPayload - at));
+      EXPECT_EQ(bytes[40] << 8 | bytes[41], 0xffff & (0xff00 + at));
+      EXPECT_TRUE(
+          std::equal(bytes.begin() + 54, bytes.end(), frame.begin() + 54 + at));
+      at += bytes.size() - 54;
+    }
+  }
+  EXPECT_EQ(session_->counters().tx_dropped_invalid, 0u);
+}
+
 // The link goes down and up: both are told; frames meanwhile are refused with
 // the reason; afterwards all is as before.
 TEST_F(Conformance, S8_FollowsTheLink) {

@@ -42,6 +42,10 @@ constexpr uint32_t kMaxStandardMtu = 1500;
 constexpr uint32_t kMinTxFrameBytes = 17;
 // CSO and CSS of a legacy tx descriptor have eight bits (7.2.10).
 constexpr uint32_t kMaxChecksumPosition = 255;
+// HDRLEN of a context descriptor, too (7.2.10.1).
+constexpr uint32_t kMaxSegmentHeaderBytes = 255;
+// A batch has at most so many frames, of which each may need a context.
+constexpr uint32_t kContextReserve = kBatchPieces;
 
 constexpr uint32_t kRxMask = E1000e::kRxEntries - 1;
 constexpr uint32_t kTxMask = E1000e::kTxEntries - 1;
@@ -123,9 +127,11 @@ Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
   co_return NicFacts{.mac = *mac,
                      .max_mtu = kMaxMtu,
                      .offloads = packet_stream::kOffloadTxChecksum |
-                                 packet_stream::kOffloadRxChecksum,
+                                 packet_stream::kOffloadRxChecksum |
+                                 packet_stream::kOffloadTxTcpSegmentation,
                      .min_tx_frame_bytes = kMinTxFrameBytes,
-                     .max_checksum_position = kMaxChecksumPosition};
+                     .max_checksum_position = kMaxChecksumPosition,
+                     .max_segment_header_bytes = kMaxSegmentHeaderBytes};
 }
 
 // 4.6.2 and 4.6.3: interrupts off, reset, interrupts off again. Whatever state
@@ -159,6 +165,7 @@ Task<absl::Status> E1000e::Reset() {
   fired_ = 0;
   rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
   rx_skipping_ = false;
+  tx_in_frame_ = false;
   co_return absl::OkStatus();
 }
 
@@ -388,22 +395,31 @@ void E1000e::EmitFrame(std::span<const uint64_t> statuses, bool whole,
   }
 }
 
-size_t E1000e::TxRoom() const { return kTxEntries - 1 - (tx_tail_ - tx_head_); }
+size_t E1000e::TxRoom() const {
+  const uint32_t free = kTxEntries - 1 - (tx_tail_ - tx_head_);
+  return free - std::min(free, kContextReserve);
+}
 
 // RS is set in the last descriptor of every frame, not only of the batch: each
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
 // when we die (S8). It costs the device a write of 16 bytes per frame.
 //
-// We use no context descriptors: the one checksum that a session asks for is
-// what CSS and CSO of a legacy descriptor say. They are set in each descriptor
-// of the frame; the device takes them from the last.
+// The one checksum that a session asks for is what CSS and CSO of a legacy
+// descriptor say, without a context. They are set in each descriptor of the
+// frame; the device takes them from the last.
 void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
   for (const TxPiece& piece : pieces) {
+    const bool segmented = piece.segment_bytes != 0;
+    if (segmented && !tx_in_frame_) PutContext(piece);
+    tx_in_frame_ = piece.more;
     const uint32_t slot = tx_tail_++ & kTxMask;
     tx_slots_[slot] = {piece.buffer, piece.length, piece.more};
     uint64_t command = piece.length | tx::IFCS;
     if (!piece.more) command |= tx::EOP | tx::RS;
-    if (piece.checksum) {
+    if (segmented) {
+      command |= tx::DEXT | tx::DTYP_DATA | tx::TSE | tx::TXSM |
+                 (piece.ipv6 ? 0 : tx::IXSM);
+    } else if (piece.checksum) {
       command |= tx::IC | tx::Css(piece.checksum_start) |
                  tx::Cso(piece.checksum_position);
     }
@@ -413,15 +429,35 @@ void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
   regs_.Ring(Value<TDT>(tx_tail_ & kTxMask));
 }
 
+// 7.2.4 and 7.2.10.1. The session's contract puts the IP header behind 14 bytes
+// of Ethernet.
+void E1000e::PutContext(const TxPiece& first) {
+  constexpr uint64_t kIp = 14;
+  constexpr uint64_t kIpv4Checksum = kIp + 10;
+  const uint64_t tcp = first.checksum_start;
+  const uint64_t ip = first.ipv6 ? 0 : kIpv4Checksum << 8 | (tcp - 1) << 16;
+  const uint32_t slot = tx_tail_++ & kTxMask;
+  tx_slots_[slot] = {.context = true};
+  Store(tx_ring_[slot].address,
+        kIp | ip | tcp << 32 | uint64_t{first.checksum_position} << 40);
+  Store(tx_ring_[slot].command,
+        (first.frame_bytes - first.header_bytes) | tx::DEXT | tx::TSE |
+            tx::TUCMD_TCP | (first.ipv6 ? 0 : tx::TUCMD_IPV4) |
+            tx::HdrLen(first.header_bytes) | tx::Mss(first.segment_bytes));
+}
+
 size_t E1000e::TxReap(std::span<TxDone> out) {
   size_t count = 0;
   while (tx_head_ != tx_tail_) {
+    const uint32_t first =
+        tx_head_ + (tx_slots_[tx_head_ & kTxMask].context ? 1 : 0);
     size_t pieces = 1;
-    while (tx_slots_[(tx_head_ + pieces - 1) & kTxMask].more) ++pieces;
+    while (tx_slots_[(first + pieces - 1) & kTxMask].more) ++pieces;
     if (count + pieces > out.size()) break;
     const uint64_t last =
-        Load(tx_ring_[(tx_head_ + pieces - 1) & kTxMask].command);
+        Load(tx_ring_[(first + pieces - 1) & kTxMask].command);
     if ((last & tx::DD) == 0) break;
+    tx_head_ = first;
     for (; pieces > 0; --pieces) {
       const TxSlot& slot = tx_slots_[tx_head_++ & kTxMask];
       out[count++] = {.buffer = slot.buffer,
@@ -518,7 +554,8 @@ StopReport E1000e::CountLeftovers() {
     }
   }
   for (; tx_head_ != tx_tail_; ++tx_head_) {
-    if (!tx_slots_[tx_head_ & kTxMask].more) ++report.tx_unsent_frames;
+    const TxSlot& slot = tx_slots_[tx_head_ & kTxMask];
+    if (!slot.more && !slot.context) ++report.tx_unsent_frames;
   }
   std::array<RxPiece, kBatchPieces> received;
   while (const size_t count = RxHarvest(received)) {

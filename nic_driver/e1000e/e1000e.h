@@ -1,7 +1,8 @@
 // The driver of the Intel 82574L (8086:10d3).
 //
 // One rx and one tx queue; extended rx descriptors; legacy tx descriptors, one
-// of which inserts a checksum where the session asks for it; three MSI-X
+// of which inserts a checksum where the session asks for it, and context and
+// data descriptors for a TCP segment that the NIC is to cut up; three MSI-X
 // vectors: rx, tx, everything else.
 //
 // A start costs three round trips to registers (CTRL, RAL0 with RAH0, STATUS),
@@ -9,7 +10,7 @@
 //
 // Not here, because: PHY and autonegotiation (the NVM sets them up and a
 // restart must not drop the link), the NVM itself, flow control, VLAN offload,
-// TSO, RSS (one queue), wake-up and manageability (the machine's firmware
+// RSS (one queue), wake-up and manageability (the machine's firmware
 // owns them), ASPM (config space is the platform's, S3).
 #ifndef BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
 #define BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
@@ -66,6 +67,7 @@ class E1000e final : public Driver {
     uint32_t buffer = 0;
     uint16_t length = 0;
     bool more = false;
+    bool context = false;  // No piece: it belongs to the frame behind it.
   };
 
   explicit E1000e(const DriverContext& context)
@@ -81,6 +83,7 @@ class E1000e final : public Driver {
   void WriteMulticast(const std::array<uint32_t, 128>& wanted);
   void WriteModeration();
   void ClearMulticastLater();
+  void PutContext(const TxPiece& first);
   void EmitFrame(std::span<const uint64_t> statuses, bool whole,
                  std::span<RxPiece> out);
   StopReport CountLeftovers();
@@ -107,6 +110,7 @@ class E1000e final : public Driver {
   std::array<uint32_t, kRxEntries> rx_buffers_ = {};
   uint32_t tx_head_ = 0;
   uint32_t tx_tail_ = 0;
+  bool tx_in_frame_ = false;
   std::array<TxSlot, kTxEntries> tx_slots_ = {};
 
   uint32_t fired_ = 0;  // Causes that the device masked by itself (IAM).

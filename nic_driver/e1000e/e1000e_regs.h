@@ -203,6 +203,11 @@ struct TxDescriptor {
 };
 static_assert(sizeof(TxDescriptor) == 16);
 
+// A context descriptor (7.2.10.1) says how the frames after it are cut up:
+// IPCSS in bits 0–7 of `address`, IPCSO in 8–15, IPCSE in 16–31, TUCSS in
+// 32–39, TUCSO in 40–47, TUCSE in 48–63; PAYLEN in bits 0–19 of `command`,
+// TUCMD in 24–31, HDRLEN in 40–47, MSS in 48–63. A data descriptor (7.2.10.2):
+// length in 0–19, DTYP in 20–23, DCMD in 24–31, STA in 32–35, POPTS in 40–47.
 namespace tx {
 constexpr uint64_t EOP = uint64_t{1} << 24;   // End of packet.
 constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
@@ -216,6 +221,16 @@ constexpr uint64_t Cso(uint32_t offset) {
   return uint64_t{offset & 0xff} << 16;
 }
 constexpr uint64_t Css(uint32_t start) { return uint64_t{start & 0xff} << 40; }
+
+constexpr uint64_t DEXT = uint64_t{1} << 29;  // Context or data.
+constexpr uint64_t DTYP_DATA = uint64_t{1} << 20;
+constexpr uint64_t TSE = uint64_t{1} << 26;  // Context and data: segmentation.
+constexpr uint64_t TUCMD_TCP = uint64_t{1} << 24;
+constexpr uint64_t TUCMD_IPV4 = uint64_t{1} << 25;
+constexpr uint64_t IXSM = uint64_t{1} << 40;  // Insert IPv4's checksum.
+constexpr uint64_t TXSM = uint64_t{1} << 41;  // And TCP's.
+constexpr uint64_t HdrLen(uint32_t bytes) { return uint64_t{bytes} << 40; }
+constexpr uint64_t Mss(uint32_t bytes) { return uint64_t{bytes} << 48; }
 }  // namespace tx
 
 }  // namespace bulkhead::nic_driver::e1000e

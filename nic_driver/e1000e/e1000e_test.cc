@@ -23,6 +23,7 @@ constexpr uint32_t kTdt = 0x3818;
 constexpr uint32_t kRctl = 0x0100;
 constexpr uint32_t kCtrl = 0x0000;
 constexpr uint32_t kStatus = 0x0008;
+constexpr size_t kAllTxRoom = E1000e::kTxEntries - 1 - kBatchPieces;
 constexpr uint32_t kRxRingBytes = E1000e::kRxEntries * sizeof(RxDescriptor);
 
 class E1000eTest : public ::testing::Test {
@@ -311,7 +312,7 @@ TEST_F(E1000eTest, SubmitsAndReapsFrames) {
   EXPECT_FALSE(done[0].good);
   EXPECT_EQ(done[1].length, 50u);
   EXPECT_FALSE(done[1].good);
-  EXPECT_EQ(driver_->TxRoom(), E1000e::kTxEntries - 1);
+  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
 }
 
 TEST_F(E1000eTest, TxRingFillsUpAndWraps) {
@@ -322,7 +323,7 @@ TEST_F(E1000eTest, TxRingFillsUpAndWraps) {
       driver_->TxSubmit(std::vector<TxPiece>{
           {.iova = 1, .buffer = submitted++, .length = 60}});
     }
-    EXPECT_EQ(submitted - reaped, E1000e::kTxEntries - 1);
+    EXPECT_EQ(submitted - reaped, kAllTxRoom);
     for (uint32_t i = 0; i < 37; ++i) {
       tx_[(reaped + i) & (E1000e::kTxEntries - 1)].command |= tx::DD;
     }
@@ -340,6 +341,61 @@ TEST_F(E1000eTest, AsksForTheChecksumInTheDescriptor) {
                                           .checksum_position = 40}});
   EXPECT_EQ(tx_[0].command, 60 | tx::EOP | tx::IFCS | tx::RS | tx::IC |
                                 uint64_t{40} << 16 | uint64_t{34} << 40);
+}
+
+// A segment that the NIC cuts up has a context descriptor before it, which the
+// driver's client never sees.
+TEST_F(E1000eTest, DescribesSegmentsInAContext) {
+  Up();
+  TxPiece first = {.iova = 0x1000,
+                   .buffer = 1,
+                   .length = 2000,
+                   .more = true,
+                   .checksum = true,
+                   .checksum_start = 34,
+                   .checksum_position = 50,
+                   .segment_bytes = 1448,
+                   .header_bytes = 66,
+                   .frame_bytes = 3000};
+  TxPiece second = first;
+  second.buffer = 2;
+  second.length = 1000;
+  second.more = false;
+  driver_->TxSubmit(std::vector<TxPiece>{first, second});
+  EXPECT_EQ(device_[kTdt], 3u);
+  EXPECT_EQ(tx_[0].address,
+            14 | 24 << 8 | 33 << 16 | uint64_t{34} << 32 | uint64_t{50} << 40);
+  EXPECT_EQ(tx_[0].command, 2934 | tx::DEXT | tx::TSE | tx::TUCMD_TCP |
+                                tx::TUCMD_IPV4 | uint64_t{66} << 40 |
+                                uint64_t{1448} << 48);
+  const uint64_t data =
+      tx::DEXT | tx::DTYP_DATA | tx::TSE | tx::IFCS | tx::IXSM | tx::TXSM;
+  EXPECT_EQ(tx_[1].command, 2000 | data);
+  EXPECT_EQ(tx_[2].command, 1000 | data | tx::EOP | tx::RS);
+  EXPECT_TRUE(Reap().empty());
+  tx_[2].command |= tx::DD;
+  const std::vector<TxDone> done = Reap();
+  ASSERT_EQ(done.size(), 2u);
+  EXPECT_EQ(done[0].buffer, 1u);
+  EXPECT_EQ(done[1].buffer, 2u);
+  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
+}
+
+TEST_F(E1000eTest, SegmentsOverIpv6HaveNoHeaderChecksum) {
+  Up();
+  driver_->TxSubmit(std::vector<TxPiece>{{.iova = 0x1000,
+                                          .buffer = 1,
+                                          .length = 2000,
+                                          .checksum = true,
+                                          .checksum_start = 54,
+                                          .checksum_position = 70,
+                                          .segment_bytes = 1000,
+                                          .header_bytes = 74,
+                                          .frame_bytes = 2000,
+                                          .ipv6 = true}});
+  EXPECT_EQ(tx_[0].address, 14 | uint64_t{54} << 32 | uint64_t{70} << 40);
+  EXPECT_EQ(tx_[0].command & tx::TUCMD_IPV4, 0u);
+  EXPECT_EQ(tx_[1].command & (tx::IXSM | tx::TXSM), tx::TXSM);
 }
 
 // Configure writes only what differs.
@@ -436,7 +492,7 @@ TEST_F(E1000eTest, S8_StopCountsWhatWasLeft) {
   EXPECT_EQ(rx_[0].address, 0u);
   EXPECT_EQ(tx_[0].command, 0u);
   EXPECT_EQ(driver_->RxRoom(), E1000e::kRxEntries - 1);
-  EXPECT_EQ(driver_->TxRoom(), E1000e::kTxEntries - 1);
+  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
 }
 
 // Bus requests that never end do not keep Stop from its end.

@@ -13,7 +13,10 @@ using packet_stream::Descriptor;
 using packet_stream::kChecksumGood;
 using packet_stream::kChecksumNeeded;
 using packet_stream::kMore;
+using packet_stream::kSegmentTcp6;
 using packet_stream::MakeAck;
+using packet_stream::SegmentHeaderBytes;
+using packet_stream::SegmentPayloadBytes;
 
 void DataPath::Open(std::unique_ptr<packet_stream::ProviderEnd> session,
                     uint64_t tx_iova, uint64_t rx_iova) {
@@ -114,7 +117,12 @@ void DataPath::SortFrame(std::span<const Descriptor> frame) {
   const bool checksum = (first.flags & kChecksumNeeded) != 0;
   const uint32_t position =
       uint32_t{first.checksum_start} + first.checksum_offset;
-  if (bytes < limits_.min_frame_bytes || bytes > limits_.max_frame_bytes ||
+  // The longest frame on the wire; the session checked what it is made of.
+  const uint32_t header = SegmentHeaderBytes(first.segments);
+  const uint32_t segment = SegmentPayloadBytes(first.segments);
+  const uint32_t longest = segment != 0 ? header + segment : bytes;
+  if (bytes < limits_.min_frame_bytes || longest > limits_.max_frame_bytes ||
+      header > limits_.max_segment_header_bytes ||
       (checksum &&
        (!limits_.checksum || position > limits_.max_checksum_position))) {
     Bump(counters_.tx_dropped_invalid);
@@ -134,7 +142,11 @@ void DataPath::SortFrame(std::span<const Descriptor> frame) {
         .more = (piece.flags & kMore) != 0,
         .checksum = checksum,
         .checksum_start = first.checksum_start,
-        .checksum_position = static_cast<uint16_t>(checksum ? position : 0)};
+        .checksum_position = static_cast<uint16_t>(checksum ? position : 0),
+        .segment_bytes = static_cast<uint16_t>(segment),
+        .header_bytes = static_cast<uint16_t>(header),
+        .frame_bytes = bytes,
+        .ipv6 = (first.flags & kSegmentTcp6) != 0};
   }
   ++to_device_frames_;
 }
@@ -161,7 +173,7 @@ size_t DataPath::HarvestRx() {
                                     (piece.checksum_good ? kChecksumGood : 0)),
           .checksum_start = 0,
           .checksum_offset = 0,
-          .reserved = 0};
+          .segments = 0};
       bytes += piece.length;
       if (!piece.more) ++frames;
       continue;

@@ -25,7 +25,8 @@ struct TxLimits {
   uint32_t min_frame_bytes = 14;
   uint32_t max_frame_bytes = 1518;  // Without FCS, with a VLAN tag.
   uint32_t max_checksum_position = 0;
-  bool checksum = false;  // kChecksumNeeded is served.
+  uint32_t max_segment_header_bytes = 0;  // 0: no segmentation.
+  bool checksum = false;                  // kChecksumNeeded is served.
   bool link_up = false;
 };
 

@@ -55,7 +55,7 @@ class DataPathTest : public ::testing::Test {
   // One frame of these pieces.
   std::vector<Descriptor> Send(const std::vector<uint16_t>& lengths,
                                uint16_t flags = 0, uint16_t start = 0,
-                               uint16_t offset = 0) {
+                               uint16_t offset = 0, uint32_t segments = 0) {
     std::vector<Descriptor> pieces;
     for (size_t i = 0; i < lengths.size(); ++i) {
       packet_stream::TxBuffer buffer;
@@ -67,7 +67,7 @@ class DataPathTest : public ::testing::Test {
                                                        (last ? 0 : kMore)),
                         .checksum_start = first ? start : uint16_t{0},
                         .checksum_offset = first ? offset : uint16_t{0},
-                        .reserved = 0});
+                        .segments = first ? segments : 0});
     }
     client_->SubmitTx(pieces);
     client_->Flush();
@@ -161,6 +161,34 @@ TEST_F(DataPathTest, ChecksumsAreRefusedUnlessConfigured) {
   PollAll();
   EXPECT_EQ(driver_.submitted.size(), 1u);
   EXPECT_EQ(counters_.tx_dropped_invalid, 1u);
+}
+
+TEST_F(DataPathTest, SegmentsAreMeasuredByWhatGoesOnTheWire) {
+  using packet_stream::kSegmentTcp4;
+  using packet_stream::MakeSegments;
+  const uint16_t flags = kSegmentTcp4 | kChecksumNeeded;
+  path_.SetLimits({.max_frame_bytes = 1518,
+                   .max_checksum_position = 255,
+                   .max_segment_header_bytes = 255,
+                   .checksum = true,
+                   .link_up = true});
+  Send({256, 256, 256}, flags, 34, 16, MakeSegments(54, 200));
+  PollAll();
+  ASSERT_EQ(driver_.submitted.size(), 3u);
+  for (const TxPiece& piece : driver_.submitted) {
+    EXPECT_EQ(piece.segment_bytes, 200u);
+    EXPECT_EQ(piece.header_bytes, 54u);
+    EXPECT_EQ(piece.frame_bytes, 768u);
+  }
+  Send({256, 256}, flags, 34, 16, MakeSegments(54, 1465));
+  PollAll();
+  EXPECT_EQ(counters_.tx_dropped_invalid, 1u) << "too long for the wire";
+  path_.SetLimits(
+      {.max_checksum_position = 255, .checksum = true, .link_up = true});
+  Send({256, 256}, flags, 34, 16, MakeSegments(54, 200));
+  PollAll();
+  EXPECT_EQ(counters_.tx_dropped_invalid, 2u) << "not offered";
+  EXPECT_EQ(driver_.submitted.size(), 3u);
 }
 
 TEST_F(DataPathTest, S8_RefusesFramesWithoutALink) {

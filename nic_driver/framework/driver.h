@@ -47,6 +47,8 @@ struct NicFacts {
   uint32_t min_tx_frame_bytes = 14;
   // Largest checksum_start + checksum_offset.
   uint32_t max_checksum_position = 0;
+  // With kOffloadTxTcpSegmentation: the largest headers that it takes.
+  uint32_t max_segment_header_bytes = 0;
 };
 
 // The wanted state; see platform_service/api/driver.proto.
@@ -106,6 +108,12 @@ struct TxPiece {
                           // of checksum_start … end.
   uint16_t checksum_start = 0;
   uint16_t checksum_position = 0;
+  // With checksum, and not 0: TCP segmentation, as packet_stream's kSegmentTcp4
+  // and kSegmentTcp6 describe it. In each piece of the frame.
+  uint16_t segment_bytes = 0;  // Payload of each frame on the wire.
+  uint16_t header_bytes = 0;
+  uint32_t frame_bytes = 0;  // All pieces together.
+  bool ipv6 = false;
 };
 
 // A piece that the device is done with.

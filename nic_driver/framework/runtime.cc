@@ -428,11 +428,13 @@ void Runtime::SayLink() {
 }
 
 void Runtime::ApplyLimits() {
-  data_path_->SetLimits({.min_frame_bytes = facts_.min_tx_frame_bytes,
-                         .max_frame_bytes = config_.mtu + kFrameOverheadBytes,
-                         .max_checksum_position = facts_.max_checksum_position,
-                         .checksum = config_.tx_checksum,
-                         .link_up = link_.up});
+  data_path_->SetLimits(
+      {.min_frame_bytes = facts_.min_tx_frame_bytes,
+       .max_frame_bytes = config_.mtu + kFrameOverheadBytes,
+       .max_checksum_position = facts_.max_checksum_position,
+       .max_segment_header_bytes = facts_.max_segment_header_bytes,
+       .checksum = config_.tx_checksum,
+       .link_up = link_.up});
 }
 
 void Runtime::ReadStatisticsLater() {

@@ -63,18 +63,16 @@ bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
   const auto command = static_cast<uint32_t>(high);
   const bool extended = (command & kTxCmdDext) != 0;
   if (extended && (command & kTxTypeMask) == 0) {
-    TakeContext(low, high);
+    context_ = ParseTxContext(low, high);
     Report(descriptor, high);
     return true;
   }
   if (!started_) {
     started_ = true;
     popts_ = extended ? static_cast<uint8_t>(high >> 40) : 0;
+    segmented_ = extended && (command & kTxCmdTse) != 0;
   }
-  if (extended &&
-      ((command & kTxTypeMask) != kTxTypeData || (command & kTxCmdTse) != 0)) {
-    bad_ = true;
-  }
+  if (extended && (command & kTxTypeMask) != kTxTypeData) bad_ = true;
   Gather(low, extended ? command & 0xfffff : command & 0xffff);
   if ((command & kTxCmdEop) != 0) {
     FinishFrame(high);
@@ -86,19 +84,10 @@ bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
   return true;
 }
 
-void Transmitter::TakeContext(uint64_t low, uint64_t high) {
-  static_cast<void>(high);  // Its fields serve segmentation alone.
-  context_.ipcss = static_cast<uint8_t>(low);
-  context_.ipcso = static_cast<uint8_t>(low >> 8);
-  context_.ipcse = static_cast<uint16_t>(low >> 16);
-  context_.tucss = static_cast<uint8_t>(low >> 32);
-  context_.tucso = static_cast<uint8_t>(low >> 40);
-  context_.tucse = static_cast<uint16_t>(low >> 48);
-}
-
 void Transmitter::Gather(uint64_t buffer, uint32_t bytes) {
   if (bad_) return;
-  if (bytes > frame_.size() - bytes_ ||
+  const size_t most = segmented_ ? frame_.size() : kMaxFrameBytes;
+  if (bytes > most - bytes_ ||
       !dma_.Read(buffer, std::span(frame_).subspan(bytes_, bytes))) {
     bad_ = true;
     return;
@@ -109,6 +98,11 @@ void Transmitter::Gather(uint64_t buffer, uint32_t bytes) {
 void Transmitter::FinishFrame(uint64_t high) {
   const auto command = static_cast<uint32_t>(high);
   const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
+  if (segmented_) {
+    cut_at_ = 0;
+    bad_ = bad_ || !CanSegment(context_, frame);
+    return;
+  }
   if ((command & kTxCmdDext) == 0 && (command & kTxCmdIc) != 0) {
     const auto cso = static_cast<uint8_t>(high >> 16);
     const auto css = static_cast<uint8_t>(high >> 40);
@@ -133,29 +127,52 @@ void Transmitter::FinishFrame(uint64_t high) {
 }
 
 bool Transmitter::SendFrame(bool link_up) {
-  const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
   if (bad_) {
     Bump(counters_.tx_bad);
-  } else if (!link_up) {
-    Bump(counters_.network_dropped);
-  } else {
-    uint8_t destination[6];
-    std::memcpy(destination, frame.data(), sizeof(destination));
-    switch (network_->Send(frame)) {
-      case SendResult::kBusy:
-        return false;
-      case SendResult::kDropped:
-        Bump(counters_.network_dropped);
-        break;
-      case SendResult::kSent:
-        Bump(counters_.tx_frames);
-        Bump(counters_.tx_bytes, bytes_);
-        statistics_.CountSent(destination, bytes_);
-        break;
-    }
+  } else if (segmented_) {
+    if (!SendSegments(link_up)) return false;
+  } else if (!SendOnWire(std::span(frame_).first(bytes_), link_up)) {
+    return false;
   }
   started_ = bad_ = assembled_ = false;
   bytes_ = 0;
+  return true;
+}
+
+// Goes on where the network became busy.
+bool Transmitter::SendSegments(bool link_up) {
+  const std::span<const uint8_t> frame = std::span(frame_).first(bytes_);
+  for (; cut_at_ < context_.payload_bytes; cut_at_ += context_.segment_bytes) {
+    const size_t bytes = CutSegment(context_, frame, cut_at_, segment_);
+    if (bytes == 0) {
+      Bump(counters_.tx_bad);
+    } else if (!SendOnWire(std::span(segment_).first(bytes), link_up)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Transmitter::SendOnWire(std::span<uint8_t> frame, bool link_up) {
+  if (!link_up) {
+    Bump(counters_.network_dropped);
+    return true;
+  }
+  uint8_t destination[6];
+  std::memcpy(destination, frame.data(), sizeof(destination));
+  const size_t bytes = frame.size();
+  switch (network_->Send(frame)) {
+    case SendResult::kBusy:
+      return false;
+    case SendResult::kDropped:
+      Bump(counters_.network_dropped);
+      return true;
+    case SendResult::kSent:
+      Bump(counters_.tx_frames);
+      Bump(counters_.tx_bytes, bytes);
+      statistics_.CountSent(destination, bytes);
+      return true;
+  }
   return true;
 }
 

@@ -64,7 +64,7 @@ struct Victim {
                    .flags = 0,
                    .checksum_start = 0,
                    .checksum_offset = 0,
-                   .reserved = 0};
+                   .segments = 0};
     Publish(1);
   }
 };
@@ -133,7 +133,7 @@ Descriptor Piece(uint32_t offset, uint16_t length, uint16_t flags = 0) {
           .flags = flags,
           .checksum_start = 0,
           .checksum_offset = 0,
-          .reserved = 0};
+          .segments = 0};
 }
 
 void SubmitOne(Victim& victim, const Descriptor& piece) {

@@ -212,7 +212,7 @@ class Hostile {
                              .flags = 0,
                              .checksum_start = 0,
                              .checksum_offset = 0,
-                             .reserved = 0};
+                             .segments = 0};
     Descriptor bad = good;
     if (way_ == "rx_tail_jumps") PublishRx(0x7fffffff);
     if (way_ == "ack_tail_jumps") PublishAcks(0x7fffffff);

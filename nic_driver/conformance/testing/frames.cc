@@ -65,7 +65,7 @@ std::optional<uint32_t> CheckFrame(std::span<const uint8_t> frame) {
 
 bool SendFrame(packet_stream::Session& session, std::span<const uint8_t> frame,
                size_t piece_bytes, uint16_t flags, uint16_t checksum_start,
-               uint16_t checksum_offset) {
+               uint16_t checksum_offset, uint32_t segments) {
   std::vector<packet_stream::TxBuffer> buffers;
   std::vector<Descriptor> pieces;
   while (!frame.empty()) {
@@ -85,11 +85,12 @@ bool SendFrame(packet_stream::Session& session, std::span<const uint8_t> frame,
                       .flags = static_cast<uint16_t>(frame.empty() ? 0 : kMore),
                       .checksum_start = 0,
                       .checksum_offset = 0,
-                      .reserved = 0});
+                      .segments = 0});
   }
   pieces.front().flags |= flags;
   pieces.front().checksum_start = checksum_start;
   pieces.front().checksum_offset = checksum_offset;
+  pieces.front().segments = segments;
   session.SubmitTx(pieces);
   return true;
 }

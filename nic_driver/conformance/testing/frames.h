@@ -26,7 +26,8 @@ std::optional<uint32_t> CheckFrame(std::span<const uint8_t> frame);
                              std::span<const uint8_t> frame,
                              size_t piece_bytes = 0, uint16_t flags = 0,
                              uint16_t checksum_start = 0,
-                             uint16_t checksum_offset = 0);
+                             uint16_t checksum_offset = 0,
+                             uint32_t segments = 0);
 
 // Takes all waiting frames, each put together from its pieces, and releases
 // their buffers. The caller flushes.
