@@ -7,6 +7,7 @@
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "platform_service/pci/enumerate.h"
+#include "platform_service/policy/expected_devices.h"
 
 namespace bulkhead::platform {
 namespace {
@@ -50,9 +51,15 @@ ModelPlace Fleet::PlaceOfModel() const {
   return {places_.run_dir, places_.bin_dir};
 }
 
-policy::Plan Fleet::MakePlan(
-    const policy::Scenario& scenario,
-    const std::vector<pci::PciDeviceInfo>& devices) const {
+policy::Plan Fleet::MakePlan(const policy::Scenario& scenario,
+                             std::vector<pci::PciDeviceInfo> devices) const {
+  std::map<std::string, std::string> addresses = addresses_;
+  for (const policy::PlanEntry& entry : plan_.entries) {
+    if (entry.device.source == pci::Source::kSimulated) {
+      addresses[entry.device.name] = entry.device.address;
+    }
+  }
+  policy::KeepAddresses(addresses, &devices);
   policy::Plan plan = policy::MakePlan(
       scenario, devices, policy::ListDrivers(places_.bin_dir), &plan_);
   for (policy::PlanEntry& entry : plan.entries) {
@@ -142,6 +149,7 @@ void Fleet::RemoveUnwanted() {
 }
 
 void Fleet::StartPorts() {
+  refused_ports_.clear();
   for (const policy::SimulatedNic& nic : plan_.simulated) {
     if (ports_.count(nic.name) != 0) continue;
     absl::StatusOr<std::unique_ptr<SimPort>> port =
@@ -150,6 +158,7 @@ void Fleet::StartPorts() {
     if (!port.ok()) {
       LogError(absl::StrCat("start ", nic.name, ": ", port.status().message()));
       link_.Record(nic.name, 0, "refused", port.status().message());
+      refused_ports_[nic.name] = std::string(port.status().message());
       continue;
     }
     SimPort* raw = port->get();
@@ -355,16 +364,41 @@ void Fleet::OnRemoved(const std::string& name) {
   CheckEmpty();
 }
 
-void Fleet::OnRefused(const std::string& name, const std::string& reason) {
+void Fleet::OnRefused(const std::string& name, const std::string& reason,
+                      bool defined) {
   LogWarning(absl::StrCat("the supervisor refused: ", reason));
   if (Instance* instance = FindInstance(name)) instance->OnRefused(reason);
+  if (const auto port = ports_.find(name); port != ports_.end() && !defined) {
+    port->second->OnUndefined(reason);
+  }
+  if (!defined) wires_.OnUndefined(name, reason);
   // A process that could not be defined cannot be waited for.
   if (leaving_.count(name) != 0) OnRemoved(name);
 }
 
 bool Fleet::DefineAgain(const std::string& name) {
   Instance* instance = FindInstance(name);
-  return instance != nullptr && instance->DefineAgain();
+  if (instance != nullptr) return instance->DefineAgain();
+  const auto port = ports_.find(name);
+  if (port != ports_.end() && leaving_.count(name) == 0) {
+    return port->second->DefineAgain();
+  }
+  return wires_.DefineAgain(name);
+}
+
+std::vector<std::string> Fleet::Failures() const {
+  std::vector<std::string> failures;
+  for (const auto& [name, port] : ports_) {
+    if (port->failure().empty()) continue;
+    failures.push_back(absl::StrCat("NIC ", name, ": ", port->failure()));
+  }
+  for (const auto& [name, reason] : refused_ports_) {
+    failures.push_back(absl::StrCat("NIC ", name, ": ", reason));
+  }
+  for (const auto& [name, reason] : wires_.undefined()) {
+    failures.push_back(absl::StrCat(name, ": ", reason));
+  }
+  return failures;
 }
 
 // --- Restart of the platform service --------------------------------------

@@ -46,7 +46,7 @@ class Fleet {
 
   // The plan that `scenario` makes of these devices, given what runs.
   policy::Plan MakePlan(const policy::Scenario& scenario,
-                        const std::vector<pci::PciDeviceInfo>& devices) const;
+                        std::vector<pci::PciDeviceInfo> devices) const;
   // From now on `plan` is wanted.
   absl::Status Apply(policy::Plan plan);
   // Ends everything; `done` gets the number of processes that ran.
@@ -64,8 +64,13 @@ class Fleet {
   void OnState(const supervisor::ProcessState& state);
   void OnDied(const supervisor::FromSupervisor::Died& died);
   void OnRemoved(const std::string& name);
-  void OnRefused(const std::string& name, const std::string& reason);
-  // As Instance::DefineAgain; false as well when there is no such instance.
+  // `defined`: the supervisor has such a process.
+  void OnRefused(const std::string& name, const std::string& reason,
+                 bool defined);
+  // What cannot start, and why; no waiting makes it better.
+  std::vector<std::string> Failures() const;
+  // Asks the supervisor again for a process that it would not define; false
+  // when `name` is none of these.
   bool DefineAgain(const std::string& name);
 
   const policy::Plan& plan() const { return plan_; }
@@ -122,7 +127,8 @@ class Fleet {
   std::map<std::string, std::unique_ptr<Instance>> instances_;
   std::set<std::string> leaving_;      // Removed was not heard of yet.
   std::set<std::string> fresh_ports_;  // To be enumerated.
-  std::map<std::string, std::string> addresses_;  // Of NICs on the bus.
+  std::map<std::string, std::string> addresses_;      // Of NICs on the bus.
+  std::map<std::string, std::string> refused_ports_;  // Why there is none.
   EventLoop::TimerId enumerate_timer_ = 0;
   EventLoop::TimerId progress_timer_ = 0;
   bool ending_ = false;  // The supervisor takes everything down.

@@ -18,6 +18,7 @@
 #include "platform_service/api/prepare_scenario.h"
 #include "platform_service/parking/parked_text.h"
 #include "platform_service/parking/state.pb.h"
+#include "platform_service/policy/expected_devices.h"
 
 namespace bulkhead::platform {
 namespace {
@@ -80,7 +81,7 @@ SupervisorLink::Handlers Platform::LinkHandlers() {
   handlers.refused = [this](const std::string& name,
                             const std::string& reason) {
     link_->Record(name.empty() ? kOwnName : name, 0, "refused", reason);
-    fleet_->OnRefused(name, reason);
+    fleet_->OnRefused(name, reason, processes_.count(name) != 0);
   };
   handlers.lost = [this] {
     // Every child ends with the supervisor (S5); so do we, at once.
@@ -157,8 +158,13 @@ absl::Status Platform::TakeOver(ParkedEntry entry) {
   if (state.has_scenario()) {
     scenario_text_ = entry.Take(state.scenario_text_fd());
     ASSIGN_OR_RETURN(const std::string text, LoadText(scenario_text_.get()));
-    ASSIGN_OR_RETURN(const PreparedScenario scenario,
+    ASSIGN_OR_RETURN(PreparedScenario scenario,
                      PrepareScenario(text, scenario_path_, options_.bin_dir));
+    std::map<std::string, std::string> addresses;
+    for (const auto& name : state.name()) {
+      addresses[name.device_key()] = name.address();
+    }
+    policy::KeepAddresses(addresses, &scenario.devices);
     policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
     RestorePlanNames(entry, &plan);
     fleet_->Restore(std::move(plan), &parked_);
@@ -179,6 +185,7 @@ void Platform::RestorePlanNames(const ParkedEntry& entry, policy::Plan* plan) {
   state.ParseFromString(entry.state());
   std::map<std::string, std::string> names;
   for (const auto& name : state.name()) {
+    if (name.instance().empty()) continue;
     names[name.device_key()] = name.instance();
   }
   for (policy::PlanEntry& planned : plan->entries) {
@@ -238,10 +245,14 @@ void Platform::Park() {
   state.set_session_socket_fd(fds.Add(session_server_->listener()));
   state.set_platform_socket_fd(fds.Add(grpc_server_->listener()));
   for (const policy::PlanEntry& entry : fleet_->plan().entries) {
-    if (entry.instance.empty()) continue;
+    if (entry.instance.empty() &&
+        entry.device.source != pci::Source::kSimulated) {
+      continue;
+    }
     auto* name = state.add_name();
     name->set_device_key(policy::DeviceKey(entry.device));
     name->set_instance(entry.instance);
+    name->set_address(entry.device.address);
   }
   link_->Park(kStateKey, state.SerializeAsString(), fds.fds());
 }

@@ -94,9 +94,12 @@ v1::Status Platform::GetStatus() {
   for (v1::Process& process : ListProcesses()) {
     *status.add_process() = std::move(process);
   }
+  for (const std::string& failure : fleet_->Failures()) {
+    status.add_failure(failure);
+  }
   for (const std::string& warning : warnings_) status.add_warning(warning);
   for (const auto& [name, port] : fleet_->ports()) {
-    if (port->device() == nullptr) {
+    if (port->device() == nullptr && port->failure().empty()) {
       status.add_warning(absl::StrCat("NIC ", name, ": ", port->down_reason()));
     }
   }
@@ -142,6 +145,11 @@ absl::StatusOr<int> Platform::Kill(const std::string& name, int signal) {
 absl::Status Platform::Restart(const std::string& name) {
   if (name == kOwnName) {
     return Kill(name, SIGKILL).status();
+  }
+  if (name == kSupervisorName) {
+    return absl::InvalidArgumentError(
+        "restart supervisor: every process ends with it; use `bulkhead down`, "
+        "then `bulkhead up FILE`");
   }
   if (fleet_->DefineAgain(name)) return absl::OkStatus();
   if (processes_.count(name) == 0) {

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -10,11 +11,10 @@
 #include "clients/bulkhead/connection.h"
 #include "clients/bulkhead/json_view.h"
 #include "clients/bulkhead/scenario_file.h"
+#include "clients/bulkhead/stop_signal.h"
 
 namespace bulkhead::cli {
 namespace {
-
-constexpr uint32_t kLinksMs = 15'000;
 
 absl::StatusOr<std::string> ReadAll(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -24,22 +24,55 @@ absl::StatusOr<std::string> ReadAll(const std::string& path) {
   return text.str();
 }
 
-// Until every instance runs with its link up, as `up` does.
-absl::Status AwaitInstances(Connection& connection, const Context& context) {
+// Until every instance runs with its link up, as `up` does. What was not up
+// before the change is not the change's to bring up.
+absl::Status AwaitInstances(const ApplyOptions& options,
+                            const api::ListInstancesResponse& before,
+                            const StopSignal& stop, Connection& connection,
+                            const Context& context) {
   ASSIGN_OR_RETURN(const api::ListInstancesResponse instances,
                    connection.ListInstances());
-  std::vector<std::string> names;
+  std::set<std::string> names;
   for (const api::Instance& instance : instances.instance()) {
-    names.push_back(instance.name());
+    names.insert(instance.name());
+  }
+  for (const api::Instance& instance : before.instance()) {
+    if (instance.phase() == "running" && instance.link_up()) continue;
+    names.erase(instance.name());
   }
   ASSIGN_OR_RETURN(const auto supervisor, context.run_dir.FindSupervisor());
   if (!supervisor.has_value()) return context.run_dir.NothingRuns();
   const absl::StatusOr<api::Status> status = AwaitLinks(
-      names, *supervisor, kLinksMs, [] { return false; }, context);
+      {names.begin(), names.end()}, *supervisor, options.timeout_ms,
+      [&stop] { return stop.Came(); }, context);
   if (status.ok()) return absl::OkStatus();
   return absl::Status(status.status().code(),
                       absl::StrCat("the scenario was applied, but ",
                                    status.status().message()));
+}
+
+void Print(const ApplyOptions& options, const api::ApplyResponse& response,
+           const Console& console) {
+  if (console.json) {
+    Json actions = Json::array();
+    for (const std::string& action : response.action()) {
+      actions.push_back(action);
+    }
+    console.out << Dump({{"file", options.file},
+                         {"dry_run", options.dry_run},
+                         {"actions", actions}})
+                << "\n";
+    return;
+  }
+  for (const std::string& action : response.action()) {
+    console.out << action << "\n";
+  }
+  if (response.action().empty()) {
+    console.out << "nothing to change: the system is as " << options.file
+                << " says\n";
+  } else if (options.dry_run) {
+    console.out << "dry run: nothing was done\n";
+  }
 }
 
 }  // namespace
@@ -55,34 +88,15 @@ absl::Status RunCommand(const ApplyOptions& options, const Context& context) {
   request.set_path(std::filesystem::absolute(options.file).string());
   request.set_text(text);
   request.set_dry_run(options.dry_run);
+  const StopSignal stop;  // Before gRPC starts threads.
   const auto connection = Connection::Create(context.run_dir);
+  ASSIGN_OR_RETURN(const api::ListInstancesResponse before,
+                   connection->ListInstances());
   ASSIGN_OR_RETURN(const api::ApplyResponse response,
                    connection->Apply(request));
-
-  if (!options.dry_run) RETURN_IF_ERROR(AwaitInstances(*connection, context));
-
-  const Console& console = context.console;
-  if (console.json) {
-    Json actions = Json::array();
-    for (const std::string& action : response.action()) {
-      actions.push_back(action);
-    }
-    console.out << Dump({{"file", options.file},
-                         {"dry_run", options.dry_run},
-                         {"actions", actions}})
-                << "\n";
-    return absl::OkStatus();
-  }
-  for (const std::string& action : response.action()) {
-    console.out << action << "\n";
-  }
-  if (response.action().empty()) {
-    console.out << "nothing to change: the system is as " << options.file
-                << " says\n";
-  } else if (options.dry_run) {
-    console.out << "dry run: nothing was done\n";
-  }
-  return absl::OkStatus();
+  Print(options, response, context.console);
+  if (options.dry_run || !options.wait) return absl::OkStatus();
+  return AwaitInstances(options, before, stop, *connection, context);
 }
 
 }  // namespace bulkhead::cli

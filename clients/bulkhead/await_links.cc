@@ -89,6 +89,9 @@ class Wait {
         culprits_.push_back(process.name());
       }
     }
+    for (const std::string& failure : status_.failure()) {
+      parked_.push_back(failure);
+    }
     return lacking_.empty();
   }
 
@@ -125,6 +128,14 @@ class Wait {
 };
 
 }  // namespace
+
+std::vector<std::string> InstancesOf(const policy::Plan& plan) {
+  std::vector<std::string> names;
+  for (const policy::PlanEntry& entry : plan.entries) {
+    if (entry.driven()) names.push_back(entry.instance);
+  }
+  return names;
+}
 
 absl::StatusOr<api::Status> AwaitLinks(
     const std::vector<std::string>& instances,

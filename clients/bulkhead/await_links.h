@@ -9,8 +9,12 @@
 #include "absl/status/statusor.h"
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/connection.h"
+#include "clients/bulkhead/scenario_file.h"
 
 namespace bulkhead::cli {
+
+// Names of the instances that the plan drives.
+std::vector<std::string> InstancesOf(const policy::Plan& plan);
 
 // Returns the system's status once every one of `instances` runs with its link
 // up. Errors say which instance is missing and why, with the last lines of the

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "clients/arguments/version.h"
 #include "platform_service/policy/suggestion.h"
 
 namespace bulkhead::cli {
@@ -30,6 +31,17 @@ struct Parsed {
   EventsOptions events;
   LogsOptions logs;
 };
+
+template <typename Command>
+void AddWait(CLI::App& app, Command& options) {
+  app.add_flag_callback(
+      "--no-wait", [&options] { options.wait = false; },
+      "Return at once, not when every link is up");
+  app.add_option("--timeout-ms", options.timeout_ms,
+                 "Longest wait for the links")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+}
 
 void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
   CLI::App* demo = app.add_subcommand(
@@ -56,14 +68,9 @@ void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
 
   CLI::App* up = app.add_subcommand("up", "Bring a scenario up");
   up->add_option("FILE", parsed.up.file)->required();
-  up->add_flag("--wait,!--no-wait", parsed.up.wait,
-               "Return when every link is up (default), or at once");
+  AddWait(*up, parsed.up);
   up->add_flag("-f,--foreground", parsed.up.foreground,
                "Stay; Ctrl-C brings it down");
-  up->add_option("--timeout-ms", parsed.up.timeout_ms,
-                 "Longest wait for the links")
-      ->check(CLI::Range(1, 3'600'000))
-      ->capture_default_str();
 
   app.add_subcommand("down", "End everything and give everything back");
 
@@ -72,6 +79,7 @@ void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
   apply->add_option("FILE", parsed.apply.file)->required();
   apply->add_flag("-n,--dry-run", parsed.apply.dry_run,
                   "Say what would be done, and do nothing");
+  AddWait(*apply, parsed.apply);
 }
 
 void AddLookCommands(CLI::App& app, Parsed& parsed) {
@@ -199,6 +207,8 @@ bool ParseCommandLine(int argc, const char* const* argv, CommandLine& line,
                  "Where the programs are (default: beside this one)")
       ->envname("BULKHEAD_BIN_DIR");
   app.add_flag("--json", line.json, "Data as JSON");
+  app.set_version_flag("--version",
+                       absl::StrCat("bulkhead ", kVersion, " (", kApi, ")"));
   app.footer(
       "Exit status: 0 ok, 1 failure, 2 usage.\n"
       "First steps: bulkhead demo; bulkhead up configs/two_nics.yaml");

@@ -42,6 +42,8 @@ struct RestartOptions {
 struct ApplyOptions {
   std::string file;
   bool dry_run = false;
+  bool wait = true;
+  uint32_t timeout_ms = 15000;
 };
 struct EventsOptions {
   std::string name;  // Empty: all processes.
@@ -54,6 +56,7 @@ struct LogsOptions {
   uint32_t lines = 0;  // Only the last ones; 0: all.
 };
 struct DevicesOptions {};
+inline constexpr char kApi[] = "bulkhead.platform.v1";
 struct VersionOptions {};
 
 struct CommandLine {

@@ -94,7 +94,8 @@ class GrpcConnection : public Connection {
     // gRPC's words for "nobody listens" help no operator.
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
       const auto supervisor = run_dir_.FindSupervisor();
-      if (supervisor.ok() && !supervisor->has_value()) {
+      if (!supervisor.ok()) return supervisor.status();
+      if (!supervisor->has_value()) {
         return run_dir_.NothingRuns();
       }
       return absl::UnavailableError(absl::StrCat(

@@ -4,6 +4,8 @@
 #include <optional>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/errno_status.h"
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/connection.h"
@@ -79,6 +81,23 @@ absl::StatusOr<std::vector<api::Event>> Collect(
   return events;
 }
 
+// A process of which there are no events is most likely a slip of the pen.
+absl::Status CheckName(const std::string& name, const Context& context) {
+  ASSIGN_OR_RETURN(const api::Status status,
+                   Connection::Create(context.run_dir)->GetStatus());
+  std::vector<std::string> names;
+  for (const api::Process& process : status.process()) {
+    if (process.name() == name) return absl::OkStatus();
+    names.push_back(process.name());
+  }
+  for (const api::Instance& instance : status.instance()) {
+    if (instance.name() == name) return absl::OkStatus();
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there are no events of ", name, ", and no such process; ",
+                   "there is ", absl::StrJoin(names, ", ")));
+}
+
 }  // namespace
 
 absl::Status RunCommand(const EventsOptions& options, const Context& context) {
@@ -92,9 +111,20 @@ absl::Status RunCommand(const EventsOptions& options, const Context& context) {
     Print(event, chain.SinceDeath(event), console);
     return console.out.good();  // The reader of a pipe may go away.
   };
+  const auto collect = [&]() -> absl::StatusOr<std::vector<api::Event>> {
+    api::WatchEventsRequest past = request;
+    past.set_follow(false);
+    return Collect(past, context);
+  };
+  if (!options.name.empty()) {
+    // Told at once, also to one who would follow nobody for ever.
+    request.set_after_sequence(0);
+    ASSIGN_OR_RETURN(const std::vector<api::Event> all, collect());
+    if (all.empty()) RETURN_IF_ERROR(CheckName(options.name, context));
+    request.set_after_sequence(options.after);
+  }
   if (options.follow) return Follow(request, print, context);
-  ASSIGN_OR_RETURN(const std::vector<api::Event> events,
-                   Collect(request, context));
+  ASSIGN_OR_RETURN(const std::vector<api::Event> events, collect());
   for (const api::Event& event : events) print(event);
   return absl::OkStatus();
 }

@@ -122,6 +122,7 @@ Json ToJson(const api::Status& status) {
           {"instances", ListOf(status.instance())},
           {"sessions", ListOf(status.session())},
           {"processes", ListOf(status.process())},
+          {"failures", ListOf(status.failure())},
           {"warnings", ListOf(status.warning())}};
 }
 

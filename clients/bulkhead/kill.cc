@@ -1,3 +1,4 @@
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -23,6 +24,11 @@ absl::Status RunCommand(const KillOptions& options, const Context& context) {
     context.console.out << options.name << ": sent "
                         << SignalName(options.signal) << " to pid "
                         << response.pid() << "\n";
+    if (options.name == "supervisor" && options.signal == SIGKILL) {
+      context.console.Warn(
+          "every process ends with the supervisor; `bulkhead down` clears away "
+          "what it left");
+    }
   }
   return absl::OkStatus();
 }

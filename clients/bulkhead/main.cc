@@ -1,8 +1,12 @@
 // bulkhead: the operator's command line. It owns nothing: it asks the platform
 // service over gRPC, and starts or ends the supervisor.
+#include <poll.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 #include <variant>
 
 #include "clients/bulkhead/command_line.h"
@@ -19,8 +23,38 @@ std::string OwnBinDir() {
   return self.parent_path().parent_path().parent_path().string();
 }
 
+// Which is no directory, and nothing is below it.
+constexpr char kNoRunDir[] = "/dev/null";
+
+// The others look at files only, or make a run directory of their own.
+bool NeedsRunDir(const CommandLine& line) {
+  using namespace bulkhead::cli;  // NOLINT: four names.
+  return !std::holds_alternative<VersionOptions>(line.command) &&
+         !std::holds_alternative<DemoOptions>(line.command) &&
+         !std::holds_alternative<ValidateOptions>(line.command) &&
+         !std::holds_alternative<PlanOptions>(line.command);
+}
+
+bool Follows(const CommandLine& line) {
+  using namespace bulkhead::cli;  // NOLINT: two names.
+  if (const auto* events = std::get_if<EventsOptions>(&line.command)) {
+    return events->follow;
+  }
+  const auto* logs = std::get_if<LogsOptions>(&line.command);
+  return logs != nullptr && logs->follow;
+}
+
+// Whether standard output is a pipe that nobody reads any more, as in
+// `bulkhead events -f | head`. Waits for it when `timeout_ms` is -1.
+bool ReaderIsGone(int timeout_ms) {
+  pollfd watched = {.fd = STDOUT_FILENO, .events = 0, .revents = 0};
+  return ::poll(&watched, 1, timeout_ms) > 0 &&
+         (watched.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 int Run(const CommandLine& line) {
-  auto run_dir = bulkhead::cli::RunDir::Resolve(line.run_dir);
+  auto run_dir = bulkhead::cli::RunDir::Resolve(NeedsRunDir(line) ? line.run_dir
+                                                                  : kNoRunDir);
   if (!run_dir.ok()) {
     std::cerr << "bulkhead: " << run_dir.status().message() << "\n";
     return bulkhead::cli::kFailure;
@@ -29,15 +63,20 @@ int Run(const CommandLine& line) {
       .console = bulkhead::cli::MakeConsole(line.json),
       .run_dir = *std::move(run_dir),
       .bin_dir = line.bin_dir.empty() ? OwnBinDir() : line.bin_dir};
+  if (Follows(line)) {
+    // There is nothing to undo: this program owns nothing.
+    std::thread([] {
+      if (ReaderIsGone(-1)) ::_exit(bulkhead::cli::kOk);
+    }).detach();
+  }
   const absl::Status status = std::visit(
       [&](const auto& options) {
         return bulkhead::cli::RunCommand(options, context);
       },
       line.command);
   std::cout.flush();
-  if (status.ok() && !std::cout.good()) {
-    std::cerr << "bulkhead: standard output took no more: the disk is full, or "
-                 "its reader is gone\n";
+  if (status.ok() && !std::cout.good() && !ReaderIsGone(0)) {
+    std::cerr << "bulkhead: standard output took no more; is the disk full?\n";
     return bulkhead::cli::kFailure;
   }
   if (status.ok()) return bulkhead::cli::kOk;

@@ -104,6 +104,12 @@ absl::StatusOr<std::optional<RunningSupervisor>> RunDir::FindSupervisor()
   const UniqueFd file(::open(PidFile().c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    if (errno == EACCES) {
+      return absl::PermissionDeniedError(
+          absl::StrCat(path_,
+                       " belongs to somebody else; run this as that "
+                       "user, or name your own with --run-dir"));
+    }
     return ErrnoStatus(absl::StrCat("open ", PidFile()));
   }
   // A held lock without a living holder passes: a supervisor that has not yet

@@ -98,6 +98,10 @@ void PrintAll(const api::Status& status, const Console& console) {
     console.out << "\n" << SessionTable(status, console);
   }
   PrintSandbox(status, console);
+  for (const std::string& failure : status.failure()) {
+    console.out << "\n" << console.Paint(Colour::kBad, "error: ") << failure;
+  }
+  if (status.failure_size() > 0) console.out << "\n";
   for (const std::string& warning : status.warning()) {
     console.out << "\n" << console.Paint(Colour::kWarn, "warning: ") << warning;
   }

@@ -17,21 +17,6 @@
 namespace bulkhead::cli {
 namespace {
 
-// Names of the instances that the plan drives; what it refuses is said.
-std::vector<std::string> InstancesOf(const policy::Plan& plan,
-                                     const Console& console) {
-  std::vector<std::string> names;
-  for (const policy::PlanEntry& entry : plan.entries) {
-    if (entry.driven()) {
-      names.push_back(entry.instance);
-    } else if (!entry.refused.empty()) {
-      console.Warn(
-          absl::StrCat(entry.device.address, " is not taken: ", entry.refused));
-    }
-  }
-  return names;
-}
-
 void PrintInstances(const api::Status& status, const Console& console) {
   if (console.json) {
     console.out << Dump(ToJson(status)) << std::endl;
@@ -70,6 +55,10 @@ absl::Status StayUntilStopped(const RunningSupervisor& supervisor,
         "does that");
   }
   if (!report.forced.empty()) context.console.Warn(report.forced);
+  if (!context.console.json) {
+    context.console.out << "down: nothing is left of " << context.run_dir.path()
+                        << std::endl;
+  }
   return absl::OkStatus();
 }
 
@@ -81,7 +70,7 @@ absl::Status RunCommand(const UpOptions& options, const Context& context) {
   ASSIGN_OR_RETURN(const policy::Scenario scenario,
                    LoadFile(options.file, context));
   ASSIGN_OR_RETURN(const policy::Plan plan, PlanFor(scenario, context));
-  const std::vector<std::string> instances = InstancesOf(plan, console);
+  const std::vector<std::string> instances = InstancesOf(plan);
 
   const StopSignal stop;
   ASSIGN_OR_RETURN(const RunningSupervisor supervisor,
@@ -103,6 +92,9 @@ absl::Status RunCommand(const UpOptions& options, const Context& context) {
   } else if (!console.json) {
     console.out << "starting; run directory " << context.run_dir.path()
                 << std::endl;
+  }
+  if (options.foreground && !console.json) {
+    console.out << "Ctrl-C brings it down" << std::endl;
   }
   if (options.foreground) return StayUntilStopped(supervisor, stop, context);
   return absl::OkStatus();

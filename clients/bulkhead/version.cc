@@ -1,15 +1,11 @@
+#include "clients/arguments/version.h"
+
 #include <nlohmann/json.hpp>
 
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/json_view.h"
 
 namespace bulkhead::cli {
-namespace {
-
-constexpr char kVersion[] = "0.1.0";
-constexpr char kApi[] = "bulkhead.platform.v1";
-
-}  // namespace
 
 absl::Status RunCommand(const VersionOptions&, const Context& context) {
   if (context.console.json) {

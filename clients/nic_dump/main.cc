@@ -12,6 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
+#include "clients/arguments/arguments.h"
+#include "clients/arguments/version.h"
 #include "clients/nic_dump/capture_file.h"
 #include "packet_stream/client.h"
 
@@ -19,14 +21,14 @@ namespace bulkhead::nic_dump {
 namespace {
 
 constexpr int kFailure = 1;
-constexpr int kUsage = 2;
 constexpr uint64_t kSecondNs = 1'000'000'000;
+constexpr uint64_t kMillisecondNs = 1'000'000;
 
 struct Options {
   packet_stream::OpenOptions open;
   std::string file = "-";
-  uint64_t count = 0;     // 0: no limit.
-  double duration_s = 0;  // 0: no limit.
+  uint64_t count = 0;        // 0: no limit.
+  uint64_t duration_ms = 0;  // 0: no limit.
   uint32_t snap_bytes = 65535;
 };
 
@@ -57,8 +59,7 @@ class Dump {
         session_(session),
         file_(file),
         wait_mask_(wait_mask),
-        end_ns_(MonotonicNs() +
-                static_cast<uint64_t>(options.duration_s * kSecondNs)) {}
+        end_ns_(MonotonicNs() + options.duration_ms * kMillisecondNs) {}
 
   absl::Status Run() {
     while (g_stop == 0 && !Enough()) {
@@ -77,7 +78,7 @@ class Dump {
  private:
   bool Enough() const {
     if (options_.count > 0 && frames_ >= options_.count) return true;
-    return options_.duration_s > 0 && MonotonicNs() >= end_ns_;
+    return options_.duration_ms > 0 && MonotonicNs() >= end_ns_;
   }
 
   size_t Take() {
@@ -108,7 +109,7 @@ class Dump {
     if (!session_->ArmWait()) return;
     const uint64_t now_ns = MonotonicNs();
     uint64_t wait_ns = kSecondNs;
-    if (options_.duration_s > 0) {
+    if (options_.duration_ms > 0) {
       wait_ns = std::min(wait_ns, end_ns_ - std::min(end_ns_, now_ns));
     }
     const timespec timeout = {
@@ -137,10 +138,16 @@ int Main(int argc, char** argv) {
   Options options;
   options.open.instance = "nic0";
   options.open.label = "nic_dump";
+  std::string duration;
   std::string run_dir;
   CLI::App app{"Writes the frames that a session receives to a pcap file.",
                "nic_dump"};
-  app.footer("Example: nic_dump -i nic0 -w - | tshark -r -");
+  app.footer(
+      "Exit status: 0 done, 1 failure, 2 usage. An instance has one client at "
+      "a "
+      "time:\ndump where nobody else receives.\n"
+      "Example: nic_dump -i nic0 -w - | tshark -r -");
+  app.set_version_flag("--version", absl::StrCat("nic_dump ", kVersion));
   app.add_option("-i,--instance", options.open.instance, "The NIC's instance")
       ->capture_default_str();
   app.add_option("--label", options.open.label,
@@ -152,8 +159,8 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("-c,-n,--count", options.count, "Frames; 0: no limit")
       ->capture_default_str();
-  app.add_option("-t,--duration", options.duration_s, "Seconds; 0: no limit")
-      ->check(CLI::Range(0.0, 1e7));
+  app.add_option("-t,--duration", duration,
+                 "Seconds, or 500ms, 5s, 2m (default: no limit)");
   app.add_option("-s,--snap-bytes", options.snap_bytes,
                  "Bytes kept of each frame")
       ->check(CLI::Range(1, 65535))
@@ -161,13 +168,19 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
+    return arguments::SayWhatIsWrong(app, error);
+  }
+  const std::string problem =
+      arguments::ParseDuration(duration, options.duration_ms);
+  if (!problem.empty()) {
+    std::cerr << "nic_dump: " << problem << "\n";
+    return arguments::kUsage;
   }
   if (options.file == "-" && ::isatty(STDOUT_FILENO) == 1) {
     std::cerr << "nic_dump: a pcap file is nothing for a terminal; write it to "
                  "a file with -w FILE, or pipe it: nic_dump -w - | tshark -r "
                  "-\n";
-    return kUsage;
+    return arguments::kUsage;
   }
   if (!run_dir.empty()) {
     options.open.socket = absl::StrCat(run_dir, "/session.sock");

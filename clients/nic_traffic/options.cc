@@ -5,15 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "base/clock.h"
+#include "clients/arguments/arguments.h"
+#include "clients/arguments/version.h"
 
 namespace bulkhead::nic_traffic {
 namespace {
-
-constexpr int kUsage = 2;
 
 // "02:00:00:00:00:01"; an empty message means that it is one.
 std::string ParseMac(const std::string& text, MacAddress& mac) {
@@ -30,25 +28,17 @@ std::string ParseMac(const std::string& text, MacAddress& mac) {
   return "";
 }
 
-// "5", "0.5s", "500ms", "2m"; an empty text leaves `ms` as it is.
-std::string ParseDuration(const std::string& text, uint64_t& ms) {
-  if (text.empty()) return "";
-  absl::string_view number = text;
-  double unit_ms = 1000;
-  if (absl::ConsumeSuffix(&number, "ms")) {
-    unit_ms = 1;
-  } else if (absl::ConsumeSuffix(&number, "m")) {
-    unit_ms = 60'000;
+// "echo", "send", "receive"; an empty message means that it is one.
+std::string ParseMode(const std::string& text, Mode& mode) {
+  if (text == "echo") {
+    mode = Mode::kEcho;
+  } else if (text == "send") {
+    mode = Mode::kSend;
+  } else if (text == "receive") {
+    mode = Mode::kReceive;
   } else {
-    absl::ConsumeSuffix(&number, "s");
+    return absl::StrCat("'", text, "' is no mode; write echo, send or receive");
   }
-  double value = 0;
-  if (!absl::SimpleAtod(number, &value) || !(value >= 0) ||
-      value * unit_ms > 1e10) {
-    return absl::StrCat("'", text,
-                        "' is no duration; write e.g. 5, 0.5s, 500ms or 2m");
-  }
-  ms = static_cast<uint64_t>(value * unit_ms);
   return "";
 }
 
@@ -81,6 +71,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
                     static_cast<uint32_t>(MonotonicNs())) |
                    1;
   std::string duration;
+  std::string mode = "echo";
   std::string to;
   std::string run_dir;
   bool resubmit = false;
@@ -92,6 +83,7 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
   app.footer(
       "Exit status: 0 done, 1 failure (or loss with --expect-lossless), 2 "
       "usage.\nExample: nic_traffic --instance nic0 --rate 5000 --duration 10");
+  app.set_version_flag("--version", absl::StrCat("nic_traffic ", kVersion));
   app.add_option("-i,--instance", options.open.instance, "The NIC's instance")
       ->capture_default_str();
   app.add_option("--label", options.open.label,
@@ -99,13 +91,9 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
       ->capture_default_str();
   app.add_option("--run-dir,--run_dir", run_dir,
                  "Run directory of the system (default: $BULKHEAD_RUN_DIR)");
-  const std::map<std::string, Mode> modes = {{"echo", Mode::kEcho},
-                                             {"send", Mode::kSend},
-                                             {"receive", Mode::kReceive}};
-  app.add_option("--mode", traffic.mode,
+  app.add_option("--mode", mode,
                  "echo: what is sent comes back; send; receive: what another "
                  "nic_traffic sends")
-      ->transform(CLI::CheckedTransformer(modes))
       ->option_text("echo|send|receive");
   app.add_option("-r,--rate", traffic.rate,
                  "Frames a second; 0: as fast as they go")
@@ -144,11 +132,14 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
   app.add_option("--stream", traffic.stream,
                  "Number that marks this sender's frames (default: random; "
                  "when receiving, the first one seen)");
-  app.add_option("--tx-buffers", options.open.geometry.tx_buffers)
+  app.add_option("--tx-buffers", options.open.geometry.tx_buffers,
+                 "Frames that wait to be sent; a power of two")
       ->capture_default_str();
-  app.add_option("--rx-buffers", options.open.geometry.rx_buffers)
+  app.add_option("--rx-buffers", options.open.geometry.rx_buffers,
+                 "Buffers for received frames; a power of two")
       ->capture_default_str();
-  app.add_option("--buffer-bytes", options.open.geometry.buffer_bytes)
+  app.add_option("--buffer-bytes", options.open.geometry.buffer_bytes,
+                 "Size of each; a power of two from 256 to 65536")
       ->capture_default_str();
   app.add_flag("--resubmit", resubmit,
                "After a driver's death send unacknowledged frames again (at "
@@ -162,10 +153,11 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    exit_code = app.exit(error) == 0 ? 0 : kUsage;
+    exit_code = arguments::SayWhatIsWrong(app, error);
     return std::nullopt;
   }
 
+  std::string problem = ParseMode(mode, traffic.mode);
   if (duration.empty() && traffic.count == 0) duration = "5s";
   if (app.count("--window") == 0 && traffic.rate == 0 &&
       traffic.mode == Mode::kEcho) {
@@ -178,12 +170,14 @@ std::optional<Options> ParseOptions(int argc, const char* const* argv,
     to =
         traffic.mode == Mode::kEcho ? "02:00:00:00:00:01" : "ff:ff:ff:ff:ff:ff";
   }
-  std::string problem = ParseMac(to, traffic.destination);
-  if (problem.empty()) problem = ParseDuration(duration, traffic.duration_ms);
+  if (problem.empty()) problem = ParseMac(to, traffic.destination);
+  if (problem.empty()) {
+    problem = arguments::ParseDuration(duration, traffic.duration_ms);
+  }
   if (problem.empty()) problem = CheckTogether(options);
   if (!problem.empty()) {
     std::cerr << "nic_traffic: " << problem << "\n";
-    exit_code = kUsage;
+    exit_code = arguments::kUsage;
     return std::nullopt;
   }
   if (resubmit) options.open.on_restart = packet_stream::OnRestart::kResubmit;

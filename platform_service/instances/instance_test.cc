@@ -546,6 +546,19 @@ TEST_F(InstanceTest, ReconfigurationIsToldToTheRunningDriver) {
   rule.config.mtu = 9000;
   instance_->Reconfigure(rule);
   EXPECT_EQ(driver.Hear().configure().config().mtu(), 9000u);
+  EXPECT_EQ(instance_->facts().mtu, 9000u);
+}
+
+TEST_F(InstanceTest, ReconfigurationDuringTheStartIsToldOnceItHasAttached) {
+  instance_->Define();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  policy::DriverRule rule = instance_->spec().rule;
+  rule.config.mtu = 9000;
+  instance_->Reconfigure(rule);
+  PlayedDriver driver = Attach();
+  EXPECT_EQ(driver.Hear().configure().config().mtu(), 9000u);
+  EXPECT_EQ(instance_->facts().mtu, 9000u);
 }
 
 // What was parked, given to a new object, goes on with the running driver.

@@ -62,7 +62,12 @@ struct AddNetwork {
     // O_NONBLOCK: a FIFO of that name must not hold us up.
     UniqueFd file(
         ::open(network.file.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!file.valid()) return ErrnoStatus(absl::StrCat("open ", network.file));
+    if (!file.valid()) {
+      return ErrnoStatus(absl::StrCat(
+          "open ", network.file,
+          " (the NIC's `pcap`; correct its name in the scenario, or who may "
+          "read it)"));
+    }
     struct stat info;
     if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
       return absl::InvalidArgumentError(

@@ -134,11 +134,25 @@ void SimPort::Launch() {
       absl::StrCat(place_.bin_dir, "/nic_model/", nic_.model, "/", nic_.model));
   spec.set_needs_payload(true);
   // A model maps the memory of every session: no limit of its data here.
+  undefined_ = false;
+  failure_.clear();
   link_.Define(spec);
-  if (const absl::Status begun = Begin(); !begun.ok()) {
-    Drop(std::string(begun.message()));
-  }
+  BeginOrDrop();
   Park();
+}
+
+void SimPort::BeginOrDrop() {
+  failure_.clear();
+  const absl::Status begun = Begin();
+  if (begun.ok()) return;
+  failure_ = std::string(begun.message());
+  Drop(failure_);
+}
+
+bool SimPort::DefineAgain() {
+  if (!undefined_ || redefining_) return false;
+  Launch();
+  return true;
 }
 
 absl::Status SimPort::Begin() {
@@ -196,10 +210,7 @@ void SimPort::OnState(const ProcessState& state) {
     case ProcessState::BACKING_OFF:
       // The supervisor forgot the Begin of a platform service that died.
       if (begun_ && !restoring) return;
-      if (const absl::Status status = Begin(); !status.ok()) {
-        Drop(std::string(status.message()));
-      }
-      return;
+      return BeginOrDrop();
     case ProcessState::PARKED:
       Drop(absl::StrCat("its model ", nic_.name, " is parked: ", state.reason(),
                         "; see `bulkhead logs ", nic_.name,
@@ -217,9 +228,7 @@ void SimPort::OnDied(const supervisor::FromSupervisor::Died& died) {
   Drop(absl::StrCat("its model ", nic_.name, " died: ", died.cause()));
   begun_ = false;
   if (died.parked()) return;
-  if (const absl::Status status = Begin(); !status.ok()) {
-    Drop(std::string(status.message()));
-  }
+  BeginOrDrop();
   Park();
 }
 
@@ -286,6 +295,13 @@ void SimPort::Drop(const std::string& reason) {
   device_.reset();
   Park();
   handlers_.down(reason);
+}
+
+void SimPort::OnUndefined(const std::string& reason) {
+  // What follows a refused definition is refused as well, and says less.
+  if (std::exchange(undefined_, true)) return;
+  failure_ = reason;
+  Drop(reason);
 }
 
 void SimPort::Park() {

@@ -74,6 +74,12 @@ class SimPort : public Nic {
 
   void OnState(const supervisor::ProcessState& state);
   void OnDied(const supervisor::FromSupervisor::Died& died);
+  // The supervisor would not define the model; `reason` says why.
+  void OnUndefined(const std::string& reason);
+  // Tries that again; false: it was defined.
+  bool DefineAgain();
+  // Why no model can run, until something is mended; empty: one can.
+  const std::string& failure() const { return failure_; }
 
   const policy::SimulatedNic& nic() const { return nic_; }
   int wire() const { return wire_fd_; }
@@ -105,6 +111,7 @@ class SimPort : public Nic {
   absl::Status MakeSockets();
   absl::Status MapCounters();
   absl::Status Begin();
+  void BeginOrDrop();
   absl::Status ConnectOwner();
   absl::Status TakeDevice(std::unique_ptr<vfio_user::Client> client);
   void Drop(const std::string& reason);
@@ -126,6 +133,8 @@ class SimPort : public Nic {
   bool restoring_ = false;        // Until the supervisor's first word on it.
   bool begun_ = false;            // The next generation has its specification.
   bool redefining_ = false;
+  bool undefined_ = false;  // The supervisor has no such process.
+  std::string failure_;
   std::unique_ptr<VfioUserOwner> device_;
   EventLoop::WatchId watch_ = 0;
   std::vector<uint8_t> config_space_;

@@ -84,6 +84,7 @@ absl::Status Wires::Apply(const std::vector<policy::SimulatedNic>& nics) {
     }
     if (it->second.is_switch) link_.Remove(it->first);
     link_.Unpark(absl::StrCat("wire/", it->first));
+    undefined_.erase(it->first);
     it = wires_.erase(it);
   }
   for (auto& [name, entry] : wanted) {
@@ -126,6 +127,17 @@ void Wires::BeginSwitch(const std::string& name, const Wire& wire) {
 bool Wires::Owns(const std::string& process) const {
   const auto it = wires_.find(process);
   return it != wires_.end() && it->second.is_switch;
+}
+
+void Wires::OnUndefined(const std::string& name, const std::string& reason) {
+  // What follows a refused definition is refused as well, and says less.
+  if (Owns(name)) undefined_.emplace(name, reason);
+}
+
+bool Wires::DefineAgain(const std::string& name) {
+  if (undefined_.erase(name) == 0 || !Owns(name)) return false;
+  StartSwitch(name, wires_[name]);
+  return true;
 }
 
 bool Wires::OnDied(const supervisor::FromSupervisor::Died& died) {

@@ -37,6 +37,14 @@ class Wires {
   // False: `process` is no switch.
   bool OnDied(const supervisor::FromSupervisor::Died& died);
   bool Owns(const std::string& process) const;
+  // The supervisor would not define a switch's process; `reason` says why.
+  void OnUndefined(const std::string& name, const std::string& reason);
+  // Tries that again; false: `name` is no such switch.
+  bool DefineAgain(const std::string& name);
+  // Switches without a process, and why.
+  const std::map<std::string, std::string>& undefined() const {
+    return undefined_;
+  }
   std::vector<std::string> ProcessNames() const;
 
   // A parked entry "wire/NAME".
@@ -59,6 +67,7 @@ class Wires {
   SupervisorLink& link_;
   std::string bin_dir_;
   std::map<std::string, Wire> wires_;
+  std::map<std::string, std::string> undefined_;
 };
 
 }  // namespace bulkhead::platform

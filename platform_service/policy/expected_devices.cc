@@ -1,5 +1,6 @@
 #include "platform_service/policy/expected_devices.h"
 
+#include <set>
 #include <utility>
 
 #include "base/errno_status.h"
@@ -66,6 +67,24 @@ absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,
   }
   listing.warnings = std::move(others.warnings);
   return listing;
+}
+
+void KeepAddresses(const std::map<std::string, std::string>& taken,
+                   std::vector<pci::PciDeviceInfo>* devices) {
+  // Also of NICs that leave: they hold theirs until their model has ended.
+  std::set<std::string> used;
+  for (const auto& [name, address] : taken) used.insert(address);
+  size_t next = 0;
+  for (pci::PciDeviceInfo& device : *devices) {
+    if (device.source != pci::Source::kSimulated) continue;
+    if (const auto it = taken.find(device.name); it != taken.end()) {
+      device.address = it->second;
+      continue;
+    }
+    do {
+      device.address = pci::SimulatedAddress(next++);
+    } while (used.count(device.address) != 0);
+  }
 }
 
 }  // namespace bulkhead::policy

@@ -3,6 +3,10 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_EXPECTED_DEVICES_H_
 #define BULKHEAD_PLATFORM_SERVICE_POLICY_EXPECTED_DEVICES_H_
 
+#include <map>
+#include <string>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "platform_service/pci/enumerate.h"
 #include "platform_service/policy/model_catalog.h"
@@ -15,6 +19,12 @@ namespace bulkhead::policy {
 // ScenarioDevices.
 absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,
                                                 const ModelCatalog& models);
+
+// A NIC that runs stays where it is, whatever the new scenario's order: the
+// simulated NICs named in `taken` get the addresses there, and each of the
+// others the first one that is free.
+void KeepAddresses(const std::map<std::string, std::string>& taken,
+                   std::vector<pci::PciDeviceInfo>* devices);
 
 // Only what `devices:` asks for: this machine's bus or a recorded dump.
 absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario);

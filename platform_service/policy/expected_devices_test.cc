@@ -51,6 +51,24 @@ TEST(ExpectedDevices, AreWhatTheModelSays) {
   EXPECT_EQ(listing->devices[1].serial, "00-1b-21-ff-ff-aa-bb-cc");
 }
 
+// A NIC that leaves takes nobody's address with it, and the next one that comes
+// gets the first free one.
+TEST(ExpectedDevices, RunningNicsKeepTheirAddresses) {
+  Scenario scenario;
+  for (const char* name : {"port2", "port3", "port0"}) {
+    scenario.simulated.emplace_back().name = name;
+  }
+  auto listing = ExpectedDevices(scenario);
+  ASSERT_TRUE(listing.ok()) << listing.status();
+  KeepAddresses({{"port0", pci::SimulatedAddress(0)},
+                 {"port1", pci::SimulatedAddress(1)},
+                 {"port2", pci::SimulatedAddress(2)}},
+                &listing->devices);
+  EXPECT_EQ(listing->devices[0].address, pci::SimulatedAddress(2));
+  EXPECT_EQ(listing->devices[1].address, pci::SimulatedAddress(3));
+  EXPECT_EQ(listing->devices[2].address, pci::SimulatedAddress(0));
+}
+
 TEST(ExpectedDevices, AMissingDumpIsAnError) {
   Scenario scenario;
   scenario.devices.recorded = "nowhere.lspci";
