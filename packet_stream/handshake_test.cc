@@ -18,6 +18,7 @@
 
 #include "base/seqpacket.h"
 #include "base/shared_memory.h"
+#include "base/testing/scratch_dir.h"
 #include "packet_stream/client.h"
 #include "packet_stream/session.pb.h"
 #include "packet_stream/session_areas.h"
@@ -42,9 +43,7 @@ class Handshake : public testing::Test {
   using Spoil = std::function<void(OpenReply*, std::vector<UniqueFd>*)>;
 
   Handshake() {
-    char path[] = "/tmp/bulkhead-handshake-XXXXXX";
-    directory_ = ::mkdtemp(path);
-    options_.socket = directory_ + "/session.sock";
+    options_.socket = directory_.path() + "/session.sock";
     options_.label = "probe";
     options_.instance = "nic0";
     options_.geometry = kGeometry;
@@ -55,10 +54,6 @@ class Handshake : public testing::Test {
     EXPECT_TRUE(areas.ok()) << areas.status();
     areas_ = std::make_unique<SessionAreas>(*std::move(areas));
     areas_->status().Write({.state = SessionState::kRunning, .epoch = 3});
-  }
-  ~Handshake() override {
-    ::unlink(options_.socket.c_str());
-    ::rmdir(directory_.c_str());
   }
 
   // Opens a session with a platform that answers as `spoil` likes.
@@ -97,7 +92,7 @@ class Handshake : public testing::Test {
     EXPECT_EQ(OpenDescriptors(), before) << "a descriptor leaked";
   }
 
-  std::string directory_;
+  ScratchDir directory_;
   OpenOptions options_;
   UniqueFd listening_;
   std::unique_ptr<SessionAreas> areas_;
@@ -261,7 +256,7 @@ TEST_F(Handshake, APlatformThatDiesInTheHandshake) {
 }
 
 TEST_F(Handshake, NobodyListensSaysWhatToDo) {
-  options_.socket = directory_ + "/nothing.sock";
+  options_.socket = directory_.path() + "/nothing.sock";
   const absl::Status status = Session::Open(options_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(status.message().find("bulkhead up"), std::string::npos) << status;

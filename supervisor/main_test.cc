@@ -34,6 +34,7 @@ class MainTest : public ::testing::Test {
       ::waitpid(supervisor_, nullptr, 0);
     }
     fs::remove_all(directory_);
+    fs::remove(directory_ + ".output");
   }
 
   pid_t Launch(std::vector<std::string> arguments) {

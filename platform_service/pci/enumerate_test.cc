@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "base/testing/scratch_dir.h"
 #include "platform_service/pci/host_network.h"
 #include "platform_service/pci/libpci_access.h"
 #include "platform_service/pci/simulated_bus.h"
@@ -40,16 +41,13 @@ std::vector<uint8_t> Config() {
 
 class Bus : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "/busXXXXXX";
-    ASSERT_NE(mkdtemp(folder_.data()), nullptr);
-  }
   SimulatedBus Create() {
     auto bus = SimulatedBus::Create(folder_ + "/bus");
     EXPECT_TRUE(bus.ok()) << bus.status();
     return *bus;
   }
-  std::string folder_;
+  ScratchDir scratch_;
+  const std::string folder_ = scratch_.path();
 };
 
 TEST_F(Bus, ShowsWhatWasPutOnIt) {

@@ -11,6 +11,8 @@
 #include <fstream>
 #include <string>
 
+#include "base/testing/scratch_dir.h"
+
 namespace bulkhead::pci {
 namespace {
 
@@ -52,8 +54,6 @@ TEST(NearestPciAddress, TakesTheLastFunctionOfAPath) {
 class FakeHost : public testing::Test {
  protected:
   void SetUp() override {
-    root_ = testing::TempDir() + "/hostXXXXXX";
-    ASSERT_NE(mkdtemp(root_.data()), nullptr);
     for (const char* folder : {"/class", "/class/net", "/devices", "/net"}) {
       Make(folder);
     }
@@ -70,7 +70,8 @@ class FakeHost : public testing::Test {
                       (root_ + "/class/net/" + name + "/device").c_str()),
               0);
   }
-  std::string root_;
+  ScratchDir folder_;
+  const std::string root_ = folder_.path();
 };
 
 // The names end in "x9", so that no interface of this machine is meant.

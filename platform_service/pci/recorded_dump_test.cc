@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "base/testing/scratch_dir.h"
 
 namespace bulkhead::pci {
 namespace {
@@ -63,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param.name; });
 
 TEST(RecordedDumpFile, OnlyARegularFile) {
-  std::string folder = testing::TempDir() + "/dumpXXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  const ScratchDir scratch;
+  const std::string& folder = scratch.path();
   const std::string fifo = folder + "/fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_EQ(ReadDump(fifo).status().code(), absl::StatusCode::kInvalidArgument);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "base/testing/scratch_dir.h"
 #include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/expected_devices.h"
 #include "platform_service/policy/matcher.h"
@@ -105,8 +106,8 @@ TEST(Configs, S9_ThisMachineRefusesTheNicThatItUses) {
 
 // The catalog: what is there, what is not, and what only looks like a driver.
 TEST(DriverCatalog, ListsWhatCanBeRun) {
-  std::string bin = testing::TempDir() + "/binXXXXXX";
-  ASSERT_NE(mkdtemp(bin.data()), nullptr);
+  const ScratchDir scratch;
+  const std::string& bin = scratch.path();
   EXPECT_TRUE(ListDrivers(bin).empty());
 
   auto make = [&](const std::string& name) {

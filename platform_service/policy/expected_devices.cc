@@ -81,9 +81,9 @@ void KeepAddresses(const std::map<std::string, std::string>& taken,
       device.address = it->second;
       continue;
     }
-    do {
+    while (!used.insert(device.address).second) {
       device.address = pci::SimulatedAddress(next++);
-    } while (used.count(device.address) != 0);
+    }
   }
 }
 

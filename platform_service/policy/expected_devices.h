@@ -21,8 +21,8 @@ absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,
                                                 const ModelCatalog& models);
 
 // A NIC that runs stays where it is, whatever the new scenario's order: the
-// simulated NICs named in `taken` get the addresses there, and each of the
-// others the first one that is free.
+// simulated NICs named in `taken` get the addresses there, and the others keep
+// their own unless it is taken: then the first one that is free.
 void KeepAddresses(const std::map<std::string, std::string>& taken,
                    std::vector<pci::PciDeviceInfo>* devices);
 

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/testing/scratch_dir.h"
 #include "nic_model/82574l/config_space.h"
 #include "platform_service/pci/simulated_bus.h"
 
@@ -16,9 +17,8 @@ namespace {
 
 pci::PciDeviceInfo AsTheModelSays(const SimulatedNic& nic,
                                   const std::string& address) {
-  std::string folder = testing::TempDir() + "/busXXXXXX";
-  EXPECT_NE(mkdtemp(folder.data()), nullptr);
-  auto bus = pci::SimulatedBus::Create(folder);
+  const ScratchDir folder;
+  auto bus = pci::SimulatedBus::Create(folder.path());
   EXPECT_TRUE(bus.ok());
   const nic_model::i82574::ConfigSpace model(nic.mac, nic.serial);
   std::array<uint8_t, nic_model::i82574::ConfigSpace::kBytes> config;
@@ -58,7 +58,7 @@ TEST(ExpectedDevices, RunningNicsKeepTheirAddresses) {
   for (const char* name : {"port2", "port3", "port0"}) {
     scenario.simulated.emplace_back().name = name;
   }
-  auto listing = ExpectedDevices(scenario);
+  auto listing = ExpectedDevices(scenario, ListModels("."));
   ASSERT_TRUE(listing.ok()) << listing.status();
   KeepAddresses({{"port0", pci::SimulatedAddress(0)},
                  {"port1", pci::SimulatedAddress(1)},

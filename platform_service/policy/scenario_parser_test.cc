@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "base/testing/scratch_dir.h"
 
 namespace bulkhead::policy {
 namespace {
@@ -221,18 +222,14 @@ TEST(ScenarioParser, HugeTextsEnd) {
 
 class ScenarioFile : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string folder = testing::TempDir() + "/scenarioXXXXXX";
-    ASSERT_NE(mkdtemp(folder.data()), nullptr);
-    path_ = folder + "/s.yaml";
-  }
   std::string Message() {
     const ParsedScenario parsed = ParseScenarioFile(path_);
     return absl::StrContains(ToText(parsed.diagnostics), path_ + ": error: ")
                ? parsed.diagnostics.at(0).message
                : ToText(parsed.diagnostics);
   }
-  std::string path_;
+  ScratchDir folder_;
+  std::string path_ = folder_.path() + "/s.yaml";
 };
 
 TEST_F(ScenarioFile, IsRead) {

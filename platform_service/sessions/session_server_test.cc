@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/testing/scratch_dir.h"
+
 namespace bulkhead::platform {
 namespace {
 
@@ -19,18 +21,12 @@ using packet_stream::OpenRequest;
 class SessionServerTest : public testing::Test {
  protected:
   SessionServerTest() : loop_(*EventLoop::Create()) {
-    char folder[] = "/tmp/session_server_test.XXXXXX";
-    folder_ = ::mkdtemp(folder);
     server_ = *SessionServer::Create(
         *loop_, *ListenSeqpacket(path()),
         [this](OpenCall call) { calls_.push_back(std::move(call)); });
   }
-  ~SessionServerTest() override {
-    ::unlink(path().c_str());
-    ::rmdir(folder_.c_str());
-  }
 
-  std::string path() const { return folder_ + "/s"; }
+  std::string path() const { return folder_.path() + "/s"; }
   void Turn() {
     for (int i = 0; i < 100; ++i) loop_->RunOnce(0);
   }
@@ -53,8 +49,8 @@ class SessionServerTest : public testing::Test {
     return reply.refusal();
   }
 
+  ScratchDir folder_;
   std::unique_ptr<EventLoop> loop_;
-  std::string folder_;
   std::vector<OpenCall> calls_;
   std::unique_ptr<SessionServer> server_;
 };

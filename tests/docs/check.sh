@@ -4,6 +4,7 @@
 #   - every test that ARCHITECTURE.md names exists;
 #   - every file that a document names exists;
 #   - every YAML example is a valid scenario;
+#   - docs/events.md has exactly the kinds of events that the code records;
 #   - the commands of README's "Five minutes" run, in that order.
 # Requires: run/build was run.
 set -uo pipefail
@@ -38,6 +39,19 @@ done < <(grep -oHE '(\]\(|`)(base|clients|configs|docs|nic_driver|nic_model|pack
   README.md ARCHITECTURE.md docs/*.md | sed -E 's/(\]\(|`)//' | sort -u)
 [ -z "$missing" ]
 report $? "documents name only files that exist${missing:+; not these:$missing}"
+
+# The words of `bulkhead events`, as the code says them and as the page has them.
+recorded=$(echo "$sources" | grep -E '^(supervisor|platform_service)/.*\.cc$' |
+  grep -vE '_(test|bench|fuzz)\.cc$|/testing/' | xargs perl -0777 -ne '
+    while (/\b(?:Record|record|event|Tell|Kill)\(([^;]*);/g) {
+      my $call = $1;
+      print "$1\n" while $call =~ /"([a-z]+(?:_[a-z]+)*)"/g;
+    }' | sort -u)
+described=$(sed -nE 's/^\| (`[^|]*)\|.*/\1/p' docs/events.md | grep -oE '`[a-z_]+`' | tr -d '`' | sort -u)
+difference=$(diff <(echo "$recorded") <(echo "$described") | grep '^[<>]')
+[ -z "$difference" ]
+report $? "docs/events.md has the words that are recorded${difference:+; < only recorded, > only described:
+$difference}"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

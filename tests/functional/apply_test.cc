@@ -1,6 +1,9 @@
 // A running system is brought to another scenario: only what differs is
 // touched, and traffic elsewhere does not notice.
+#include <map>
+
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "tests/functional/fixture.h"
 #include "tests/recovery/bystanders.h"
 
@@ -44,6 +47,48 @@ TEST_F(Apply, S5_NicsComeAndGoWithoutDisturbingOthers) {
   ASSERT_TRUE(actions.ok()) << actions.status();
   ASSERT_OK(WaitForInstances({"nic0"}));
   others.ExpectUndisturbed();
+}
+
+// A NIC that leaves does not renumber the ones after it, which run, and no
+// rebirth of the platform service does; the next NIC takes the free place.
+TEST_F(Apply, S5_RunningNicsKeepTheirAddresses) {
+  const auto addresses = [this] {
+    std::map<std::string, std::string> of;
+    ApiClient api(system_->run_dir());
+    const auto devices = api.ListDevices();
+    if (!devices.ok()) return of;
+    for (const v1::Device& device : *devices)
+      of[device.name()] = device.address();
+    return of;
+  };
+  const auto scenario = [](const std::vector<std::string>& ports) {
+    std::string text = "apiVersion: bulkhead/v1\nsimulated:\n";
+    for (const std::string& port : ports) {
+      absl::StrAppend(&text, "  - {name: ", port,
+                      ", model: 82574l, network: {echo: {}}}\n");
+    }
+    return absl::StrCat(text,
+                        "drivers:\n  - {match: {class: ethernet}, driver: "
+                        "e1000e, instance: \"{name}nic\"}\n");
+  };
+  Start(scenario({"a", "b", "c"}), 3);
+  const auto before = addresses();
+  ASSERT_EQ(before.size(), 3u);
+  const auto pid = system_->PidOf("cnic");
+  ASSERT_TRUE(api_->Apply(scenario({"b", "c"})).ok());
+  ASSERT_OK(WaitForInstances({"bnic", "cnic"}));
+  ASSERT_TRUE(system_->Kill("platform_service", SIGKILL).ok());
+  ASSERT_OK(system_->WaitForEvent("platform_service", "took_over", "", 10000)
+                .status());
+  ASSERT_OK(WaitForInstances({"bnic", "cnic"}));
+  ASSERT_TRUE(
+      ApiClient(system_->run_dir()).Apply(scenario({"d", "c", "b"})).ok());
+  ASSERT_OK(WaitForInstances({"bnic", "cnic", "dnic"}));
+  const auto after = addresses();
+  EXPECT_EQ(after.at("b"), before.at("b"));
+  EXPECT_EQ(after.at("c"), before.at("c"));
+  EXPECT_EQ(after.at("d"), before.at("a"));
+  EXPECT_EQ(system_->PidOf("cnic").value(), pid.value());
 }
 
 TEST_F(Apply, DryRunOnlySays) {

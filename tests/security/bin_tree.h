@@ -22,7 +22,8 @@ class BinTree {
     for (const char* part :
          {"supervisor/supervisor", "platform_service/platform_service",
           "nic_model/82574l/82574l", "nic_model/82574l/model.yaml",
-          "nic_driver/e1000e/e1000e", "nic_driver/e1000e/driver.yaml"}) {
+          "nic_model/nic_switch", "nic_driver/e1000e/e1000e",
+          "nic_driver/e1000e/driver.yaml"}) {
       fs::create_directories((path_ / part).parent_path());
       fs::create_symlink(fs::path(built_) / part, path_ / part);
     }
@@ -50,6 +51,11 @@ class BinTree {
   void AddNothing(const std::string& name) { MakePlace(name); }
   void Remove(const std::string& name) {
     std::filesystem::remove(MakePlace(name));
+  }
+
+  // Takes away a program, by its path below the folder.
+  void RemoveProgram(const std::string& program) {
+    std::filesystem::remove(path_ / program);
   }
 
   std::string path() const { return path_.string(); }

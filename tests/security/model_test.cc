@@ -7,6 +7,7 @@
 #include "tests/bench/echo_client.h"
 #include "tests/bench/system_under_test.h"
 #include "tests/recovery/bystanders.h"
+#include "tests/security/bin_tree.h"
 
 namespace bulkhead::security {
 namespace {
@@ -14,6 +15,26 @@ namespace {
 using bench::MakeScenario;
 using bench::SystemUnderTest;
 namespace v1 = bench::v1;
+
+// A switch whose program is missing is told by status, with the file: nobody
+// has to wait for it.
+TEST(MissingProgram, OfASwitchIsNamedByStatus) {
+  static constexpr char kProgram[] = "nic_model/nic_switch";
+  BinTree tree;
+  tree.RemoveProgram(kProgram);
+  auto started = SystemUnderTest::Start(
+      {.scenario = MakeScenario({{.network = "{switch: s}"}}),
+       .bin_dir = tree.path()});
+  ASSERT_TRUE(started.ok()) << started.status();
+  const auto system = *std::move(started);
+  const absl::Status told = system->WaitForStatus(
+      [](const v1::Status& status) {
+        return status.failure_size() == 1 &&
+               absl::StrContains(status.failure(0), kProgram);
+      },
+      20000);
+  EXPECT_TRUE(told.ok()) << told.message();
+}
 
 class DeviceFault : public ::testing::TestWithParam<const char*> {
  protected:
