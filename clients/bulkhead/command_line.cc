@@ -30,6 +30,8 @@ struct Parsed {
   ApplyOptions apply;
   EventsOptions events;
   LogsOptions logs;
+  DevicesOptions devices;
+  DoctorOptions doctor;
 };
 
 template <typename Command>
@@ -41,6 +43,13 @@ void AddWait(CLI::App& app, Command& options) {
                  "Longest wait for the links")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
+}
+
+CLI::Option* AddRoot(CLI::App& app, std::string& root) {
+  return app
+      .add_option("--root", root,
+                  "Folder with the /sys, /proc and /dev of a recorded machine")
+      ->check(CLI::ExistingDirectory);
 }
 
 void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
@@ -87,7 +96,23 @@ void AddLookCommands(CLI::App& app, Parsed& parsed) {
   CLI::App* status = app.add_subcommand(
       "status", "Instances, links, sessions, counters, sandboxes");
   status->add_option("NAME", parsed.status.name, "One instance, in detail");
-  app.add_subcommand("devices", "List NICs and other PCIe devices");
+  CLI::App* devices = app.add_subcommand(
+      "devices", "List NICs: names, drivers, IOMMU groups, who uses them");
+  devices->add_option("DEVICE", parsed.devices.device,
+                      "One in detail: an address, an interface or a name");
+  devices->add_flag("-a,--all", parsed.devices.all,
+                    "Also the devices that are no NICs");
+  devices->add_option("--rules", parsed.devices.rules,
+                      "Show which rules of this scenario match");
+  AddRoot(*devices, parsed.devices.root);
+  CLI::App* doctor = app.add_subcommand(
+      "doctor", "Why a NIC cannot be driven, and what mends it");
+  doctor->add_option("DEVICE", parsed.doctor.device,
+                     "An address or an interface (default: every NIC)");
+  CLI::Option* fix = doctor->add_flag(
+      "--fix", parsed.doctor.fix,
+      "Run what is safe: modprobe vfio-pci, this shell's memlock limit");
+  fix->excludes(AddRoot(*doctor, parsed.doctor.root));
 
   CLI::App* events = app.add_subcommand(
       "events", "What happened: recoveries with microseconds since the death");
@@ -129,7 +154,8 @@ void Choose(const std::string& name, Parsed& parsed, CommandLine& line) {
   if (name == "apply") line.command = parsed.apply;
   if (name == "events") line.command = parsed.events;
   if (name == "logs") line.command = parsed.logs;
-  if (name == "devices") line.command = DevicesOptions{};
+  if (name == "devices") line.command = parsed.devices;
+  if (name == "doctor") line.command = parsed.doctor;
   if (name == "version") line.command = VersionOptions{};
 }
 

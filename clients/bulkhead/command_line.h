@@ -55,7 +55,17 @@ struct LogsOptions {
   bool follow = false;
   uint32_t lines = 0;  // Only the last ones; 0: all.
 };
-struct DevicesOptions {};
+struct DevicesOptions {
+  std::string device;  // Address, interface or scenario name; empty: all NICs.
+  bool all = false;    // Also what is no NIC.
+  std::string rules;   // A scenario whose rules are shown; empty: the running.
+  std::string root;    // Of a recorded machine; empty: this one.
+};
+struct DoctorOptions {
+  std::string device;  // Address or interface; empty: all NICs.
+  bool fix = false;
+  std::string root;
+};
 inline constexpr char kApi[] = "bulkhead.platform.v1";
 struct VersionOptions {};
 
@@ -66,7 +76,7 @@ struct CommandLine {
   std::variant<VersionOptions, DemoOptions, ValidateOptions, PlanOptions,
                UpOptions, DownOptions, PsOptions, StatusOptions, KillOptions,
                RestartOptions, ApplyOptions, EventsOptions, LogsOptions,
-               DevicesOptions>
+               DevicesOptions, DoctorOptions>
       command;
 };
 

@@ -52,9 +52,19 @@ bool ReaderIsGone(int timeout_ms) {
          (watched.revents & (POLLERR | POLLHUP)) != 0;
 }
 
+// These look at a running system only if there is one.
+bool CanDoWithoutRunDir(const CommandLine& line) {
+  using namespace bulkhead::cli;  // NOLINT: two names.
+  return std::holds_alternative<DevicesOptions>(line.command) ||
+         std::holds_alternative<DoctorOptions>(line.command);
+}
+
 int Run(const CommandLine& line) {
   auto run_dir = bulkhead::cli::RunDir::Resolve(NeedsRunDir(line) ? line.run_dir
                                                                   : kNoRunDir);
+  if (!run_dir.ok() && line.run_dir.empty() && CanDoWithoutRunDir(line)) {
+    run_dir = bulkhead::cli::RunDir::Resolve(kNoRunDir);
+  }
   if (!run_dir.ok()) {
     std::cerr << "bulkhead: " << run_dir.status().message() << "\n";
     return bulkhead::cli::kFailure;

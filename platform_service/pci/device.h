@@ -44,6 +44,7 @@ struct PciDeviceInfo {
   std::string kernel_driver;            // "e1000e", empty when none is bound.
   std::vector<std::string> interfaces;  // Linux interfaces on this device.
   int iommu_group = -1;                 // -1: none.
+  int numa_node = -1;                   // -1: none, or only one.
   // Why the machine itself needs it (S9), e.g. "eth0 carries 10.0.0.2/24 and
   // the default route"; empty when it does not.
   std::string used_by;

@@ -27,7 +27,7 @@ namespace {
 constexpr int kWanted = PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT |
                         PCI_FILL_SUBSYS | PCI_FILL_BASES | PCI_FILL_SIZES |
                         PCI_FILL_PHYS_SLOT | PCI_FILL_LABEL | PCI_FILL_DRIVER |
-                        PCI_FILL_IOMMU_GROUP;
+                        PCI_FILL_IOMMU_GROUP | PCI_FILL_NUMA_NODE;
 
 // As much of the config space as may be read, from its start: 64 bytes without
 // root, 256 of a conventional device, and what was recorded of a recorded one.
@@ -88,6 +88,7 @@ PciDeviceInfo Describe(LibpciAccess* access, pci_dev* device, Source source) {
     const std::string group =
         StringProperty(access, device, PCI_FILL_IOMMU_GROUP);
     if (!group.empty()) info.iommu_group = atoi(group.c_str());
+    info.numa_node = device->numa_node;
   }
   if (source == Source::kSimulated && device->label != nullptr) {
     // libpci keeps the newline that ends the file.
@@ -210,10 +211,11 @@ void FillAllNames(BusListing* listing) {
 
 }  // namespace
 
-absl::StatusOr<BusListing> EnumerateMachine() {
-  auto listing = ListTree("/sys/bus/pci", Source::kSysfs);
+absl::StatusOr<BusListing> EnumerateMachine(const std::string& root) {
+  auto listing = ListTree(root + "/sys/bus/pci", Source::kSysfs);
   if (!listing.ok()) return listing.status();
-  const std::vector<HostInterface> interfaces = ReadHostNetwork();
+  const std::vector<HostInterface> interfaces =
+      ReadHostNetwork(root + "/sys", root + "/proc");
   for (PciDeviceInfo& device : listing->devices) FillUse(interfaces, &device);
   FillAllNames(&*listing);
   return listing;

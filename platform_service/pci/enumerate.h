@@ -23,8 +23,9 @@ struct BusListing {
   std::vector<std::string> warnings;   // What libpci complained of.
 };
 
-// This machine's bus, with Linux interfaces and `used_by` (S9).
-absl::StatusOr<BusListing> EnumerateMachine();
+// This machine's bus, with Linux interfaces and `used_by` (S9); or that of a
+// machine whose /sys and /proc were recorded below `root`.
+absl::StatusOr<BusListing> EnumerateMachine(const std::string& root = "");
 
 // A tree that SimulatedBus wrote: `path`/devices/ADDRESS/…. The names of
 // vendors, devices and classes are left out (see FillNames).

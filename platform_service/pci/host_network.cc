@@ -188,7 +188,9 @@ std::vector<HostInterface> ReadHostNetwork(const std::string& sys,
     interface.pci_address = NearestPciAddress(RealPath(folder + "/device"));
     interface.belongs_to = ReadUppers(folder, net);
   }
-  ReadAddresses(&interfaces);
+  // The kernel's answer is about this machine only. Of a recorded one there are
+  // the routes, which addresses make as well.
+  if (proc == "/proc") ReadAddresses(&interfaces);
   ReadRoutes4(proc + "/net/route", &interfaces);
   ReadRoutes6(proc + "/net/ipv6_route", &interfaces);
   std::vector<HostInterface> list;
