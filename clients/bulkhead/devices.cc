@@ -29,7 +29,8 @@ struct Row {
   int numa_node = -1;
   std::string shared_with;  // What is in the way of taking its group.
 };
-using Rows = std::map<std::string, Row>;  // By address.
+// By address; a recorded device may have that of one that is here.
+using Rows = std::map<std::string, Row>;
 
 Row LocalRow(const doctor::Machine& machine, const pci::PciDeviceInfo& info) {
   Row row;
@@ -67,7 +68,8 @@ absl::Status AddRunning(const Context& context, Rows* rows) {
   ASSIGN_OR_RETURN(const api::ListDevicesResponse devices,
                    Connection::Create(context.run_dir)->ListDevices());
   for (const api::Device& device : devices.device()) {
-    Row& row = (*rows)[device.address()];
+    Row& row = (*rows)[absl::StrCat(
+        device.address(), device.source() == "recorded" ? " recorded" : "")];
     if (row.device.address().empty()) row.device = device;
     row.device.set_instance(device.instance());
     row.device.set_rule(device.rule());
@@ -120,7 +122,8 @@ Table::Cell StateOf(const Row& row) {
   if (!device.interfaces().empty()) {
     return {absl::StrCat("idle: ", absl::StrJoin(device.interfaces(), ", "))};
   }
-  return {"free", Colour::kDim};
+  return {device.class_code() >> 16 == kNetwork ? "free" : "no network card",
+          Colour::kDim};
 }
 
 std::string OrDash(int number) {
@@ -145,10 +148,10 @@ void PrintTable(const Rows& rows, const Console& console) {
   if (rules) columns.push_back({"RULE"});
   columns.push_back({"STATE"});
   Table table(columns);
-  for (const auto& [address, row] : rows) {
+  for (const auto& [key, row] : rows) {
     const api::Device& device = row.device;
     std::vector<Table::Cell> cells = {
-        address,
+        device.address(),
         absl::StrFormat("%04x:%04x", device.vendor(), device.device()),
         NameOf(row),
         device.source() == "sysfs" ? OrDash(device.kernel_driver())

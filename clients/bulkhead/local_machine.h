@@ -10,8 +10,7 @@
 
 namespace bulkhead::cli {
 
-// As doctor::Examine; what could not be read is a warning on the console. A
-// machine without a PCI bus has no devices.
+// As doctor::Examine; what could not be read is a warning on the console.
 absl::StatusOr<doctor::Machine> ExamineLocal(const std::string& root,
                                              const Console& console);
 

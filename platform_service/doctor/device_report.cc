@@ -81,8 +81,10 @@ void CheckUse(const PciDeviceInfo& device, bool asked, Report* report) {
                                       "; ip link set ", name,
                                       " nomaster down`"));
     }
-    finding.remedy = absl::StrCat("if the machine can do without it: ",
-                                  absl::StrJoin(commands, ", "));
+    finding.remedy = absl::StrCat(
+        "if the machine can do without it: ", absl::StrJoin(commands, ", "),
+        "; or say so in the scenario, with `take: "
+        "true` in its rule");
   }
   report->findings.push_back(std::move(finding));
 }

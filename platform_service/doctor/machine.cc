@@ -61,9 +61,16 @@ class Examiner {
   explicit Examiner(const std::string& root) : root_(root) {}
 
   absl::StatusOr<Machine> Run() {
-    ASSIGN_OR_RETURN(pci::BusListing listing, pci::EnumerateMachine(root_));
-    machine_.devices = std::move(listing.devices);
-    machine_.warnings = std::move(listing.warnings);
+    auto listing = pci::EnumerateMachine(root_);
+    if (listing.ok()) {
+      machine_.devices = std::move(listing->devices);
+      machine_.warnings = std::move(listing->warnings);
+    } else if (absl::IsNotFound(listing.status())) {
+      // Some virtual machines and containers have no PCI bus.
+      machine_.warnings.emplace_back(listing.status().message());
+    } else {
+      return listing.status();
+    }
     machine_.command_line = ReadWord(root_ + "/proc/cmdline");
     ReadCpu();
     for (const char* table : {"DMAR", "IVRS", "IORT"}) {

@@ -57,7 +57,8 @@ struct Machine {
 };
 
 // Of the machine whose /sys, /proc, /dev and /lib are below `root`: "" for this
-// one, a folder for a recorded one.
+// one, a folder for a recorded one. One without a PCI bus has no devices, and a
+// warning.
 // Threading: any thread; takes some milliseconds.
 absl::StatusOr<Machine> Examine(const std::string& root = "");
 

@@ -5,7 +5,9 @@
 #   - every file that a document names exists;
 #   - every YAML example is a valid scenario;
 #   - docs/events.md has exactly the kinds of events that the code records;
-#   - the commands of README's "Five minutes" run, in that order.
+#   - docs/hardware.md has exactly the obstacles that `bulkhead doctor` knows;
+#   - the commands of README's "Five minutes" and of docs/hardware.md run, in
+#     that order.
 # Requires: run/build was run.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -53,6 +55,15 @@ difference=$(diff <(echo "$recorded") <(echo "$described") | grep '^[<>]')
 report $? "docs/events.md has the words that are recorded${difference:+; < only recorded, > only described:
 $difference}"
 
+# What `bulkhead doctor` finds.
+found=$(grep -ohE '\.?kind = (is_nic \? )?"[a-z-]+"( : "[a-z-]+")?' platform_service/doctor/*.cc |
+  grep -oE '"[a-z-]+"' | tr -d '"' | sort -u)
+described=$(sed -nE 's/^\| `([a-z-]+)` \|.*/\1/p' docs/hardware.md | sort -u)
+difference=$(diff <(echo "$found") <(echo "$described") | grep '^[<>]')
+[ -z "$difference" ]
+report $? "docs/hardware.md has what doctor finds${difference:+; < only in the code, > only described:
+$difference}"
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for page in README.md docs/*.md; do
@@ -69,15 +80,20 @@ for example in "$work"/*.yaml; do
   report $result "example $(basename "$example") is a valid scenario"
 done
 
-# The first steps, as a user types them, in a run directory of their own.
+# The commands, as a user types them, in a run directory of their own.
+export BULKHEAD_RUN_DIR=$work/run
+run_commands() {  # run_commands SCRIPT WHAT
+  timeout 120 bash -eu "$1" >"$work/log" 2>&1
+  local result=$?
+  if [ $result != 0 ]; then
+    cat "$work/log"
+    bazel-bin/clients/bulkhead/bulkhead down >/dev/null 2>&1
+  fi
+  report $result "$2 run as written"
+}
 awk '/^## / { on = /Five minutes/ } /^```/ { block = !block; next } on && block' \
   README.md >"$work/five_minutes.sh"
-export BULKHEAD_RUN_DIR=$work/run
-timeout 120 bash -eu "$work/five_minutes.sh" >"$work/log" 2>&1
-result=$?
-if [ $result != 0 ]; then
-  cat "$work/log"
-  bazel-bin/clients/bulkhead/bulkhead down >/dev/null 2>&1
-fi
-report $result "README's five minutes run as written"
+run_commands "$work/five_minutes.sh" "README's five minutes"
+awk '/^```/ { on = /^```sh$/; next } on' docs/hardware.md >"$work/hardware.sh"
+run_commands "$work/hardware.sh" "docs/hardware.md's commands"
 exit $status
