@@ -110,6 +110,17 @@ size_t DataPath::SubmitTx() {
   return count;
 }
 
+bool DataPath::ServesChecksum(const Descriptor& first) const {
+  // RFC 768, RFC 9293.
+  constexpr uint32_t kUdpOffset = 6, kTcpOffset = 16;
+  const uint32_t position =
+      uint32_t{first.checksum_start} + first.checksum_offset;
+  return limits_.checksum && position <= limits_.max_checksum_position &&
+         (!limits_.only_tcp_udp_checksums ||
+          first.checksum_offset == kUdpOffset ||
+          first.checksum_offset == kTcpOffset);
+}
+
 void DataPath::SortFrame(std::span<const Descriptor> frame) {
   uint32_t bytes = 0;
   for (const Descriptor& piece : frame) bytes += piece.length;
@@ -123,8 +134,7 @@ void DataPath::SortFrame(std::span<const Descriptor> frame) {
   const uint32_t longest = segment != 0 ? header + segment : bytes;
   if (bytes < limits_.min_frame_bytes || longest > limits_.max_frame_bytes ||
       header > limits_.max_segment_header_bytes ||
-      (checksum &&
-       (!limits_.checksum || position > limits_.max_checksum_position))) {
+      (checksum && !ServesChecksum(first))) {
     Bump(counters_.tx_dropped_invalid);
     Refuse(frame, AckStatus::kInvalid);
     return;

@@ -25,6 +25,7 @@ struct TxLimits {
   uint32_t min_frame_bytes = 14;
   uint32_t max_frame_bytes = 1518;  // Without FCS, with a VLAN tag.
   uint32_t max_checksum_position = 0;
+  bool only_tcp_udp_checksums = false;
   uint32_t max_segment_header_bytes = 0;  // 0: no segmentation.
   bool checksum = false;                  // kChecksumNeeded is served.
   bool link_up = false;
@@ -68,6 +69,7 @@ class DataPath {
   size_t HarvestRx();
   void CountPublished();
   size_t RefillRx();
+  bool ServesChecksum(const packet_stream::Descriptor& first) const;
   // Decides on one frame, and queues its pieces for the device or their
   // acknowledgements.
   void SortFrame(std::span<const packet_stream::Descriptor> frame);

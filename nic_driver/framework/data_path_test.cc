@@ -163,6 +163,24 @@ TEST_F(DataPathTest, ChecksumsAreRefusedUnlessConfigured) {
   EXPECT_EQ(counters_.tx_dropped_invalid, 1u);
 }
 
+TEST_F(DataPathTest, ChecksumsThatTheNicDoesNotKnowAreRefused) {
+  path_.SetLimits({.max_checksum_position = 255,
+                   .only_tcp_udp_checksums = true,
+                   .checksum = true,
+                   .link_up = true});
+  for (const uint16_t offset : {6, 16}) {
+    Send({100}, kChecksumNeeded, 34, offset);
+  }
+  PollAll();
+  EXPECT_EQ(driver_.submitted.size(), 2u);
+  for (const uint16_t offset : {0, 2, 8, 17}) {
+    Send({100}, kChecksumNeeded, 34, offset);
+  }
+  PollAll();
+  EXPECT_EQ(driver_.submitted.size(), 2u);
+  EXPECT_EQ(counters_.tx_dropped_invalid, 4u);
+}
+
 TEST_F(DataPathTest, SegmentsAreMeasuredByWhatGoesOnTheWire) {
   using packet_stream::kSegmentTcp4;
   using packet_stream::MakeSegments;

@@ -47,6 +47,9 @@ struct NicFacts {
   uint32_t min_tx_frame_bytes = 14;
   // Largest checksum_start + checksum_offset.
   uint32_t max_checksum_position = 0;
+  // The NIC finds the checksum by the header that it is of: no other than TCP's
+  // and UDP's.
+  bool only_tcp_udp_checksums = false;
   // With kOffloadTxTcpSegmentation: the largest headers that it takes.
   uint32_t max_segment_header_bytes = 0;
 };

@@ -432,6 +432,7 @@ void Runtime::ApplyLimits() {
       {.min_frame_bytes = facts_.min_tx_frame_bytes,
        .max_frame_bytes = config_.mtu + kFrameOverheadBytes,
        .max_checksum_position = facts_.max_checksum_position,
+       .only_tcp_udp_checksums = facts_.only_tcp_udp_checksums,
        .max_segment_header_bytes = facts_.max_segment_header_bytes,
        .checksum = config_.tx_checksum,
        .link_up = link_.up});
