@@ -10,11 +10,24 @@
 
 #include "base/errno_status.h"
 #include "base/log.h"
+#include "nic_model/82574l/registers.h"
+#include "nic_model/82574l/reset_values.h"
 
 namespace bulkhead::nic_model::i82574 {
 namespace {
 
 using std::chrono::milliseconds;
+
+// 9.3 and 9.4; the subsystem is Intel's own adapter.
+constexpr intel::ConfigLayout kConfigLayout = {.device = 0x10d3,
+                                               .subsystem = 0xa01f,
+                                               .revision = 0,
+                                               .msix_vectors = kMsixVectors,
+                                               .power_management = 0xc8,
+                                               .msi = 0xd0,
+                                               .pcie = 0xe0,
+                                               .msix = 0xa0};
+constexpr uint32_t kPhyId = 0x01410cb1;  // Marvell 88E1149.
 
 // Descriptors handled before other events get their turn.
 constexpr uint32_t kTxBudget = 256;
@@ -34,8 +47,9 @@ bool IsRegisterAccess(uint64_t offset, size_t bytes) {
 
 absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
     EventLoop& loop, PortCounters& counters, Options options) {
-  ASSIGN_OR_RETURN(auto doorbells,
-                   i82574::Doorbells::Create(std::move(options.doorbell_page)));
+  ASSIGN_OR_RETURN(
+      auto doorbells,
+      intel::Doorbells::Create(std::move(options.doorbell_page), kTdt, kRdt));
   std::unique_ptr<Intel82574> device(
       new Intel82574(loop, counters, options, std::move(doorbells)));
   RETURN_IF_ERROR(device->Watch());
@@ -44,20 +58,21 @@ absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
 
 Intel82574::Intel82574(EventLoop& loop, PortCounters& counters,
                        const Options& options,
-                       std::unique_ptr<i82574::Doorbells> doorbells)
+                       std::unique_ptr<intel::Doorbells> doorbells)
     : loop_(loop),
       mac_(options.mac),
       counters_(counters),
       faults_(options.faults),
-      config_(mac_, options.serial),
-      nvm_(mac_),
+      config_(kConfigLayout, mac_, options.serial),
+      nvm_(mac_, kConfigLayout.device, kConfigLayout.subsystem),
+      phy_(kPhyId),
       dma_(counters),
       statistics_(regs_),
       interrupts_(loop, regs_, config_, counters),
       receiver_(regs_, dma_, interrupts_, statistics_, counters, faults_),
       transmitter_(regs_, dma_, interrupts_, statistics_, counters, faults_),
       doorbells_(std::move(doorbells)) {
-  regs_.Reset();
+  ResetRegisters(regs_);
   LoadReceiveAddress();
   interrupts_.set_mute(faults_.no_interrupt);
   interrupts_.set_storm(faults_.interrupt_storm);
@@ -162,7 +177,7 @@ void Intel82574::SoftwareReset() {
   receiver_.Reset();
   // The PHY was not reset, and its link goes on.
   const uint32_t phy_was_reset = regs_[kStatus] & kStatusPhyra;
-  regs_.Reset();
+  ResetRegisters(regs_);
   regs_[kStatus] = (regs_[kStatus] & ~kStatusPhyra) | phy_was_reset;
   LoadReceiveAddress();
   interrupts_.Reset();

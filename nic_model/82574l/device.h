@@ -15,18 +15,19 @@
 
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
-#include "nic_model/82574l/config_space.h"
-#include "nic_model/82574l/doorbells.h"
 #include "nic_model/82574l/interrupts.h"
-#include "nic_model/82574l/nvm.h"
-#include "nic_model/82574l/phy.h"
 #include "nic_model/82574l/receiver.h"
-#include "nic_model/82574l/register_file.h"
-#include "nic_model/82574l/statistics.h"
+#include "nic_model/82574l/registers.h"
 #include "nic_model/82574l/transmitter.h"
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
+#include "nic_model/intel/config_space.h"
+#include "nic_model/intel/doorbells.h"
+#include "nic_model/intel/nvm.h"
+#include "nic_model/intel/phy.h"
+#include "nic_model/intel/register_file.h"
+#include "nic_model/intel/statistics.h"
 #include "nic_model/model.h"
 #include "nic_model/network/network.h"
 
@@ -79,7 +80,7 @@ class Intel82574 : public Model {
 
  private:
   Intel82574(EventLoop& loop, PortCounters& counters, const Options& options,
-             std::unique_ptr<i82574::Doorbells> doorbells);
+             std::unique_ptr<intel::Doorbells> doorbells);
 
   absl::Status Watch();
 
@@ -113,7 +114,7 @@ class Intel82574 : public Model {
   Interrupts interrupts_;
   Receiver receiver_;
   Transmitter transmitter_;
-  std::unique_ptr<i82574::Doorbells> doorbells_;
+  std::unique_ptr<intel::Doorbells> doorbells_;
   Network* network_ = nullptr;
   bool link_up_ = false;
   bool more_to_send_ = false;

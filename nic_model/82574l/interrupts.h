@@ -10,9 +10,10 @@
 
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
-#include "nic_model/82574l/config_space.h"
-#include "nic_model/82574l/register_file.h"
+#include "nic_model/82574l/registers.h"
 #include "nic_model/counters.h"
+#include "nic_model/intel/config_space.h"
+#include "nic_model/intel/register_file.h"
 
 namespace bulkhead::nic_model::i82574 {
 

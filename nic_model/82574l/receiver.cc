@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "nic_model/82574l/rx_filter.h"
+#include "nic_model/intel/rx_filter.h"
 
 namespace bulkhead::nic_model::i82574 {
 namespace {

@@ -6,14 +6,15 @@
 #include <cstdint>
 #include <span>
 
-#include "nic_model/82574l/checksum.h"
-#include "nic_model/82574l/frame_fifo.h"
 #include "nic_model/82574l/interrupts.h"
-#include "nic_model/82574l/register_file.h"
-#include "nic_model/82574l/statistics.h"
+#include "nic_model/82574l/registers.h"
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
+#include "nic_model/frames/checksum.h"
+#include "nic_model/frames/frame_fifo.h"
+#include "nic_model/intel/register_file.h"
+#include "nic_model/intel/statistics.h"
 
 namespace bulkhead::nic_model::i82574 {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "nic_model/82574l/checksum.h"
+#include "nic_model/frames/checksum.h"
 
 namespace bulkhead::nic_model::i82574 {
 namespace {

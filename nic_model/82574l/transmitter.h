@@ -8,12 +8,13 @@
 #include <span>
 
 #include "nic_model/82574l/interrupts.h"
-#include "nic_model/82574l/register_file.h"
+#include "nic_model/82574l/registers.h"
 #include "nic_model/82574l/segmentation.h"
-#include "nic_model/82574l/statistics.h"
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
+#include "nic_model/intel/register_file.h"
+#include "nic_model/intel/statistics.h"
 #include "nic_model/network/network.h"
 
 namespace bulkhead::nic_model::i82574 {

@@ -1,10 +1,11 @@
-#include "nic_model/82574l/register_file.h"
+#include "nic_model/82574l/reset_values.h"
+
+#include "nic_model/82574l/registers.h"
 
 namespace bulkhead::nic_model::i82574 {
 
-void RegisterFile::Reset() {
-  words_.fill(0);
-  RegisterFile& regs = *this;
+void ResetRegisters(RegisterFile& regs) {
+  regs.Clear();
   // 10.2.2.1: SLU is clear, so that software brings the link up.
   regs[kCtrl] = kCtrlFd | kCtrlSpeed1000;
   // 10.2.2.2: PHYRA says that the PHY was reset, until software clears it.

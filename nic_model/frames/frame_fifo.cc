@@ -1,9 +1,9 @@
-#include "nic_model/82574l/frame_fifo.h"
+#include "nic_model/frames/frame_fifo.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model {
 
 void FrameFifo::CopyIn(const uint8_t* data, size_t bytes) {
   const size_t end = (begin_ + used_) % kMaxBytes;
@@ -56,4 +56,4 @@ size_t FrameFifo::Clear() {
   return thrown;
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model

@@ -1,6 +1,6 @@
-// The receive half of the packet buffer: frames that wait for a descriptor.
-#ifndef BULKHEAD_NIC_MODEL_82574L_FRAME_FIFO_H_
-#define BULKHEAD_NIC_MODEL_82574L_FRAME_FIFO_H_
+// The receive half of a packet buffer: frames that wait for a descriptor.
+#ifndef BULKHEAD_NIC_MODEL_FRAMES_FRAME_FIFO_H_
+#define BULKHEAD_NIC_MODEL_FRAMES_FRAME_FIFO_H_
 
 #include <array>
 #include <cstddef>
@@ -9,14 +9,13 @@
 
 #include "nic_model/network/network.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model {
 
 class FrameFifo {
  public:
-  // All of the 82574's packet buffer (datasheet 10.2.2.27).
+  // As much as the 82574 has (datasheet 10.2.2.27).
   static constexpr size_t kMaxBytes = 40 * 1024;
 
-  // What PBA leaves for receive.
   void set_capacity(size_t bytes) {
     capacity_ = bytes < kMaxBytes ? bytes : kMaxBytes;
   }
@@ -47,6 +46,6 @@ class FrameFifo {
   size_t front_bytes_ = 0;  // 0: front_ holds nothing.
 };
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_FRAME_FIFO_H_
+#endif  // BULKHEAD_NIC_MODEL_FRAMES_FRAME_FIFO_H_

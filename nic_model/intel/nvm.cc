@@ -1,19 +1,19 @@
-#include "nic_model/82574l/nvm.h"
+#include "nic_model/intel/nvm.h"
 
-#include "nic_model/82574l/registers.h"
+#include "nic_model/intel/registers.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 
-Nvm::Nvm(std::span<const uint8_t, 6> mac) {
+Nvm::Nvm(std::span<const uint8_t, 6> mac, uint16_t device, uint16_t subsystem) {
   for (uint32_t i = 0; i < 3; ++i) {
     words_[i] = static_cast<uint16_t>(mac[2 * i] | (mac[2 * i + 1] << 8));
   }
   words_[0x08] = 0xffff;  // PBA number: none.
   words_[0x09] = 0xffff;
   words_[0x0a] = 0x026b;  // Initialization control 1.
-  words_[0x0b] = 0xa01f;  // Subsystem id.
+  words_[0x0b] = subsystem;
   words_[0x0c] = 0x8086;  // Subsystem vendor id.
-  words_[0x0d] = 0x10d3;  // Device id.
+  words_[0x0d] = device;
   words_[0x0f] = 0x0000;  // Initialization control 2.
   // 6.1.2: words 0 … 0x3f add up to 0xBABA.
   uint16_t sum = 0;
@@ -29,4 +29,4 @@ uint32_t Nvm::Read(uint32_t command) const {
   return (word << 16) | (address << 2) | kEerdDone;
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel

@@ -1,15 +1,16 @@
-#include "nic_model/82574l/doorbells.h"
+#include "nic_model/intel/doorbells.h"
 
 #include <sys/eventfd.h>
 
 #include <utility>
 
 #include "base/errno_status.h"
-#include "nic_model/82574l/registers.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 
-absl::StatusOr<std::unique_ptr<Doorbells>> Doorbells::Create(UniqueFd page) {
+absl::StatusOr<std::unique_ptr<Doorbells>> Doorbells::Create(UniqueFd page,
+                                                             uint32_t tdt,
+                                                             uint32_t rdt) {
   Mapping mapping;
   if (page.valid()) {
     ASSIGN_OR_RETURN(mapping, Mapping::MapSealed(page.get(), kPageBytes,
@@ -22,21 +23,21 @@ absl::StatusOr<std::unique_ptr<Doorbells>> Doorbells::Create(UniqueFd page) {
   }
   return std::unique_ptr<Doorbells>(
       new Doorbells(std::move(page), std::move(mapping), std::move(tx_event),
-                    std::move(rx_event)));
+                    std::move(rx_event), tdt, rdt));
 }
 
 Doorbells::Doorbells(UniqueFd page, Mapping mapping, UniqueFd tx_event,
-                     UniqueFd rx_event)
+                     UniqueFd rx_event, uint32_t tdt, uint32_t rdt)
     : page_(std::move(page)),
       mapping_(std::move(mapping)),
       words_(mapping_.valid() ? mapping_.As<uint32_t>() : private_.data()),
       tx_event_(std::move(tx_event)),
       rx_event_(std::move(rx_event)),
-      offers_{{{kTdt, 4, tx_event_.get(), page_.get(), kTxOffset},
-               {kRdt, 4, rx_event_.get(), page_.get(), kRxOffset}}} {
+      offers_{{{tdt, 4, tx_event_.get(), page_.get(), kTxOffset},
+               {rdt, 4, rx_event_.get(), page_.get(), kRxOffset}}} {
   // A model that was restarted begins from reset.
   set_tx_tail(0);
   set_rx_tail(0);
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel

@@ -1,6 +1,6 @@
-#include "nic_model/82574l/statistics.h"
+#include "nic_model/intel/statistics.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 namespace {
 
 constexpr size_t kFcsBytes = 4;
@@ -77,4 +77,4 @@ void Statistics::CountSent(std::span<const uint8_t, 6> destination,
   }
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel

@@ -1,14 +1,14 @@
-// Internet checksums, as the 82574 inserts them (7.2.5) and checks them
-// (7.1.11). A pure function of a frame that the host, or another host, wrote:
+// Internet checksums, as NICs insert and check them (Intel 82574 datasheet
+// 7.2.5 and 7.1.11; Virtio 1.2, 5.1.6). A pure function of a frame that the host, or another host, wrote:
 // hostile input.
-#ifndef BULKHEAD_NIC_MODEL_82574L_CHECKSUM_H_
-#define BULKHEAD_NIC_MODEL_82574L_CHECKSUM_H_
+#ifndef BULKHEAD_NIC_MODEL_FRAMES_CHECKSUM_H_
+#define BULKHEAD_NIC_MODEL_FRAMES_CHECKSUM_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model {
 
 // Ones' complement sum of 16-bit big-endian words, folded, not inverted.
 uint16_t OnesSum(std::span<const uint8_t> bytes, uint32_t seed = 0);
@@ -34,6 +34,6 @@ struct RxChecksum {
 // what does not fit are not checked.
 RxChecksum CheckFrame(std::span<const uint8_t> frame);
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_CHECKSUM_H_
+#endif  // BULKHEAD_NIC_MODEL_FRAMES_CHECKSUM_H_

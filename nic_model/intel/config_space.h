@@ -1,12 +1,25 @@
-// PCI configuration space of the 82574L: datasheet chapter 9.
-#ifndef BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_
-#define BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_
+// PCI configuration space: chapter 9 of either datasheet.
+#ifndef BULKHEAD_NIC_MODEL_INTEL_CONFIG_SPACE_H_
+#define BULKHEAD_NIC_MODEL_INTEL_CONFIG_SPACE_H_
 
 #include <array>
 #include <cstdint>
 #include <span>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
+
+// Where controllers differ.
+struct ConfigLayout {
+  uint16_t device;
+  uint16_t subsystem;  // Of vendor Intel.
+  uint8_t revision;
+  uint32_t msix_vectors;
+  // Capabilities, which follow each other in this order; msix is the last.
+  uint8_t power_management;
+  uint8_t msi;
+  uint8_t pcie;
+  uint8_t msix;
+};
 
 class ConfigSpace {
  public:
@@ -14,7 +27,8 @@ class ConfigSpace {
 
   // `serial` 0: the device serial number is made from `mac`, as the datasheet
   // has it (9.5.2).
-  ConfigSpace(std::span<const uint8_t, 6> mac, uint64_t serial);
+  ConfigSpace(const ConfigLayout& layout, std::span<const uint8_t, 6> mac,
+              uint64_t serial);
 
   // Values after a reset of the function; BARs and the interrupt line are
   // kept, since a reset by the platform restores them (VFIO does, too).
@@ -42,10 +56,11 @@ class ConfigSpace {
            uint32_t writable = 0);
   void SetBit(uint32_t offset, uint8_t bit, bool on);
 
+  const ConfigLayout at_;
   std::array<uint8_t, kBytes> values_ = {};
   std::array<uint8_t, kBytes> writable_ = {};
 };
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_CONFIG_SPACE_H_
+#endif  // BULKHEAD_NIC_MODEL_INTEL_CONFIG_SPACE_H_

@@ -1,7 +1,7 @@
-// The doorbells TDT and RDT: a write to either is a store in shared memory and
-// an eventfd, without a message.
-#ifndef BULKHEAD_NIC_MODEL_82574L_DOORBELLS_H_
-#define BULKHEAD_NIC_MODEL_82574L_DOORBELLS_H_
+// The doorbells TDT and RDT of queue 0: a write to either is a store in shared
+// memory and an eventfd, without a message.
+#ifndef BULKHEAD_NIC_MODEL_INTEL_DOORBELLS_H_
+#define BULKHEAD_NIC_MODEL_INTEL_DOORBELLS_H_
 
 #include <array>
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "base/unique_fd.h"
 #include "nic_model/vfio_user/device_ops.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 
 // The shared word is the register: a trapped write stores there, too, so that
 // it always holds the value written last. The driver may store anything at any
@@ -21,8 +21,10 @@ namespace bulkhead::nic_model::i82574 {
 class Doorbells {
  public:
   // `page`: sealed shared memory of one page; without one nothing is offered,
-  // and the tails live here alone.
-  static absl::StatusOr<std::unique_ptr<Doorbells>> Create(UniqueFd page);
+  // and the tails live here alone. `tdt`, `rdt`: the registers' offsets.
+  static absl::StatusOr<std::unique_ptr<Doorbells>> Create(UniqueFd page,
+                                                           uint32_t tdt,
+                                                           uint32_t rdt);
 
   uint32_t tx_tail() const { return Load(kTxOffset); }
   uint32_t rx_tail() const { return Load(kRxOffset); }
@@ -42,7 +44,7 @@ class Doorbells {
   static constexpr uint32_t kRxOffset = 64;
 
   Doorbells(UniqueFd page, Mapping mapping, UniqueFd tx_event,
-            UniqueFd rx_event);
+            UniqueFd rx_event, uint32_t tdt, uint32_t rdt);
 
   // Acquire: pairs with the driver's release store, after its descriptors.
   uint32_t Load(uint32_t offset) const {
@@ -61,6 +63,6 @@ class Doorbells {
   std::array<vfio_user::DoorbellOffer, 2> offers_;
 };
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_DOORBELLS_H_
+#endif  // BULKHEAD_NIC_MODEL_INTEL_DOORBELLS_H_

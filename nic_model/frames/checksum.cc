@@ -1,9 +1,9 @@
-#include "nic_model/82574l/checksum.h"
+#include "nic_model/frames/checksum.h"
 
 #include <array>
 #include <cstring>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model {
 namespace {
 
 constexpr size_t kEthernetBytes = 14;
@@ -127,4 +127,4 @@ RxChecksum CheckFrame(std::span<const uint8_t> frame) {
   return result;
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model

@@ -1,8 +1,8 @@
-#include "nic_model/82574l/phy.h"
+#include "nic_model/intel/phy.h"
 
-#include "nic_model/82574l/registers.h"
+#include "nic_model/intel/registers.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 namespace {
 
 constexpr uint32_t kControl = 0;
@@ -39,8 +39,8 @@ void Phy::Reset() {
   registers_.fill(0);
   registers_[kControl] = 0x1140;         // Negotiate; gigabit, full duplex.
   registers_[kStatusRegister] = 0x7949;  // Everything it can do.
-  registers_[2] = 0x0141;                // Marvell OUI: 88E1149.
-  registers_[3] = 0x0cb1;
+  registers_[2] = static_cast<uint16_t>(id_ >> 16);
+  registers_[3] = static_cast<uint16_t>(id_);
   registers_[kAdvertise] = 0x0de1;
   registers_[9] = 0x0e00;
   registers_[15] = 0x3000;
@@ -93,4 +93,4 @@ uint32_t Phy::Access(uint32_t command) {
   return command | kMdicReady;
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel

@@ -1,8 +1,8 @@
-#include "nic_model/82574l/rx_filter.h"
+#include "nic_model/intel/rx_filter.h"
 
 #include <cstring>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 namespace {
 
 constexpr uint32_t kReceiveAddresses = 16;
@@ -46,4 +46,4 @@ bool PassesFilter(const RegisterFile& regs,
   return MulticastTableHas(regs, destination);
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel

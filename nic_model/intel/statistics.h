@@ -1,13 +1,13 @@
 // The statistics registers: datasheet 10.2.7.
-#ifndef BULKHEAD_NIC_MODEL_82574L_STATISTICS_H_
-#define BULKHEAD_NIC_MODEL_82574L_STATISTICS_H_
+#ifndef BULKHEAD_NIC_MODEL_INTEL_STATISTICS_H_
+#define BULKHEAD_NIC_MODEL_INTEL_STATISTICS_H_
 
 #include <cstdint>
 #include <span>
 
-#include "nic_model/82574l/register_file.h"
+#include "nic_model/intel/register_file.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 
 // Each register sticks at all ones rather than wrap, and clears when it is
 // read; of a 64-bit pair, when its high half is. Lengths include the FCS.
@@ -35,6 +35,6 @@ class Statistics {
   RegisterFile& regs_;
 };
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_STATISTICS_H_
+#endif  // BULKHEAD_NIC_MODEL_INTEL_STATISTICS_H_
