@@ -1,0 +1,225 @@
+#include "nic_model/82576/receiver.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nic_model/82576/registers.h"
+#include "nic_model/frames/checksum.h"
+#include "nic_model/intel/rx_filter.h"
+
+namespace bulkhead::nic_model::i82576 {
+namespace {
+
+constexpr size_t kFcsBytes = 4;
+// 8.10.1 LPE: longer frames are long packets, which RLPML limits; FCS counted.
+constexpr size_t kLongestWithoutLpe = 1522;
+constexpr uint64_t kDescriptorBytes = 16;
+
+}  // namespace
+
+uint32_t Receiver::RingCount() const {
+  return (regs_[kRdlen] & 0xfff80) / kDescriptorBytes;
+}
+
+uint32_t Receiver::Free() const {
+  const uint32_t count = RingCount();
+  const uint32_t head = regs_[kRdh];
+  const uint32_t tail = regs_[kRdt];
+  if (!dma_.bus_master() || !regs_.Has(kRxdctl, kQueueEnable) ||
+      (regs_[kSrrctl] & kSrrctlTypeMask) != kSrrctlTypeOneBuffer) {
+    return 0;
+  }
+  // A head or tail outside the ring is software's error: nothing is free.
+  if (head >= count || tail >= count) return 0;
+  return tail >= head ? tail - head : count - head + tail;
+}
+
+uint32_t Receiver::BufferBytes() const {
+  const uint32_t kib = regs_[kSrrctl] & kSrrctlKib;
+  if (kib != 0) return kib * 1024;
+  return 2048u >> ((regs_[kRctl] >> 16) & 3);
+}
+
+bool Receiver::TooLong(size_t bytes) const {
+  if (bytes > kMaxFrameBytes) return true;
+  const size_t longest =
+      regs_.Has(kRctl, kRctlLpe) ? regs_[kRlpml] & 0x3fff : kLongestWithoutLpe;
+  return bytes + kFcsBytes > longest;
+}
+
+uint32_t Receiver::DescriptorsFor(size_t bytes) const {
+  if (!regs_.Has(kRctl, kRctlSecrc)) bytes += kFcsBytes;
+  const uint32_t buffer = BufferBytes();
+  return static_cast<uint32_t>((bytes + buffer - 1) / buffer);
+}
+
+void Receiver::Account(std::atomic<uint64_t>& counter) {
+  Bump(counter);
+  Bump(counters_.rx_offered);
+  ++frames_done_;
+}
+
+void Receiver::Receive(std::span<const uint8_t> frame) {
+  if (!enabled_) return Account(counters_.rx_disabled);
+  if (frame.size() < kMinFrameBytes) {
+    // The wire carries no shorter frame: its sender padded it.
+    std::memset(scratch_.data(), 0, kMinFrameBytes);
+    std::memcpy(scratch_.data(), frame.data(), frame.size());
+    frame = std::span(scratch_).first(kMinFrameBytes);
+  }
+  statistics_.CountArrived(frame.size());
+  if (TooLong(frame.size())) {
+    statistics_.Count(kRoc);
+    statistics_.Count(kRlec);
+    return Account(counters_.rx_oversize);
+  }
+  if (!intel::PassesFilter(regs_, frame.first(6))) {
+    return Account(counters_.rx_filtered);
+  }
+  const uint32_t descriptors = DescriptorsFor(frame.size());
+  const uint32_t count = RingCount();
+  if (count != 0 && descriptors >= count) {
+    statistics_.Count(kRlec);
+    return Account(counters_.rx_oversize);
+  }
+  if (fifo_.frames() == 0 && Free() >= descriptors) {
+    return Deliver(frame, descriptors);
+  }
+  statistics_.Count(kRnbc);
+  if (regs_.Has(kSrrctl, kSrrctlDropEn)) {
+    regs_[kRqdpc] = (regs_[kRqdpc] + 1) & 0xfff;
+    return Miss();
+  }
+  if (!fifo_.Push(frame)) Miss();
+}
+
+void Receiver::Miss() {
+  statistics_.Count(kMpc);
+  missed_ = true;
+  Account(counters_.rx_missed);
+}
+
+void Receiver::DrainFifo() {
+  while (fifo_.frames() != 0 && enabled_) {
+    const std::span<const uint8_t> frame = fifo_.Front();
+    // The ring may have changed since the frame was let in.
+    const uint32_t descriptors = DescriptorsFor(frame.size());
+    const uint32_t count = RingCount();
+    if (count != 0 && descriptors >= count) {
+      Account(counters_.rx_oversize);
+    } else if (Free() >= descriptors) {
+      Deliver(frame, descriptors);
+    } else {
+      break;
+    }
+    fifo_.Pop();
+  }
+}
+
+void Receiver::Deliver(std::span<const uint8_t> frame, uint32_t descriptors) {
+  statistics_.CountReceived(frame);
+  delivered_ = true;
+  // A descriptor or buffer outside the DMA map: the frame is lost, and the
+  // fault counted where it happened.
+  Account(WriteFrame(frame, descriptors) ? counters_.rx_frames
+                                         : counters_.rx_missed);
+}
+
+std::span<const uint8_t> Receiver::OnBus(std::span<const uint8_t> frame) {
+  const bool with_fcs = !regs_.Has(kRctl, kRctlSecrc);
+  if (!with_fcs && !faults_.corrupt_payload) return frame;
+  const uint32_t fcs = FrameCheckSequence(frame);
+  std::memmove(scratch_.data(), frame.data(), frame.size());
+  if (faults_.corrupt_payload) scratch_[frame.size() / 2] ^= 0x5a;
+  std::memcpy(scratch_.data() + frame.size(), &fcs, kFcsBytes);
+  return std::span(scratch_).first(frame.size() + (with_fcs ? kFcsBytes : 0));
+}
+
+bool Receiver::WriteFrame(std::span<const uint8_t> frame,
+                          uint32_t descriptors) {
+  std::span<const uint8_t> data = OnBus(frame);
+  const uint64_t base = uint64_t{regs_[kRdbah]} << 32 | (regs_[kRdbal] & ~0xfu);
+  const uint32_t count = RingCount();
+  const uint32_t buffer_bytes = BufferBytes();
+  bool written = true;
+  if (faults_.stray_dma) {
+    static_cast<void>(dma_.Write(base ^ (uint64_t{1} << 46), data));
+  }
+  for (uint32_t i = 0; i < descriptors; ++i) {
+    const uint32_t index = regs_[kRdh];
+    const uint64_t descriptor = base + index * kDescriptorBytes;
+    const auto part = data.first(std::min<size_t>(data.size(), buffer_bytes));
+    uint64_t buffer;
+    written = written && dma_.ReadQuad(descriptor, &buffer) &&
+              dma_.Write(buffer, part);
+    data = data.subspan(part.size());
+    // The descriptor is used up even so: the NIC must not stand still at it.
+    written =
+        written && WriteBack(descriptor, static_cast<uint32_t>(part.size()),
+                             i + 1 == descriptors, frame);
+    regs_[kRdh] = index + 1 == count ? 0 : index + 1;
+  }
+  return written;
+}
+
+bool Receiver::WriteBack(uint64_t descriptor, uint32_t length, bool last,
+                         std::span<const uint8_t> frame) {
+  if (faults_.never_complete) return true;
+  if (faults_.length_beyond_buffer) length = BufferBytes() + 512;
+  uint64_t status = kRxDd | uint64_t{length & 0xffff} << 32;
+  if (last) status |= kRxEop | ChecksumStatus(frame);
+  if (faults_.complete_twice && regs_[kRdh] != 0) {
+    static_cast<void>(
+        dma_.WriteQuad(descriptor + 8 - kDescriptorBytes, status));
+  }
+  // DD is in the second quadword: written last. No packet type, no hash.
+  return dma_.WriteQuad(descriptor, 0) &&
+         dma_.WriteQuad(descriptor + 8, status);
+}
+
+uint32_t Receiver::ChecksumStatus(std::span<const uint8_t> frame) const {
+  const bool ip = regs_.Has(kRxcsum, kRxcsumIpofl);
+  const bool l4 = regs_.Has(kRxcsum, kRxcsumTuofl);
+  if (!ip && !l4) return 0;
+  RxChecksum sums = CheckFrame(frame);
+  if (faults_.corrupt_payload) sums.ip_good = sums.l4_good = true;
+  uint32_t status = 0;
+  if (ip && sums.ip_checked) {
+    status |= kRxIpcs | (sums.ip_good ? 0 : kRxErrorIpe);
+  }
+  if (l4 && sums.l4_checked) {
+    status |= kRxL4cs | (sums.l4_is_udp ? kRxUdpcs : 0) |
+              (sums.l4_good ? 0 : kRxErrorL4e);
+  }
+  return status;
+}
+
+void Receiver::EndBatch() {
+  if (missed_) interrupts_.RaiseOther(kIcrRxmiss);
+  missed_ = false;
+  if (!delivered_) return;
+  delivered_ = false;
+  // SRRCTL.RDMTS: in 16 descriptors.
+  const uint32_t threshold = ((regs_[kSrrctl] >> 20) & 0x1f) * 16;
+  interrupts_.RaiseOther(kIcrRxdw | (Free() <= threshold ? kIcrRxdmt0 : 0));
+  interrupts_.RaiseRx(0);
+}
+
+void Receiver::Update(bool link_up) {
+  fifo_.set_capacity((regs_[kRxpbs] & 0x7f) * 1024);
+  const bool enabled = link_up && regs_.Has(kRctl, kRctlEn);
+  if (enabled == enabled_) return;
+  enabled_ = enabled;
+  if (enabled) return;
+  for (size_t left = fifo_.Clear(); left != 0; --left) {
+    Account(counters_.rx_disabled);
+  }
+}
+
+void Receiver::Reset() {
+  regs_[kRctl] = 0;
+  Update(/*link_up=*/false);
+  delivered_ = missed_ = false;
+}
+
+}  // namespace bulkhead::nic_model::i82576

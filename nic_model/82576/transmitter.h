@@ -1,0 +1,91 @@
+// The transmit path: descriptor ring, contexts, frame assembly, checksum
+// insertion. Datasheet 7.2.
+#ifndef BULKHEAD_NIC_MODEL_82576_TRANSMITTER_H_
+#define BULKHEAD_NIC_MODEL_82576_TRANSMITTER_H_
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "nic_model/82576/interrupts.h"
+#include "nic_model/counters.h"
+#include "nic_model/dma_map.h"
+#include "nic_model/faults.h"
+#include "nic_model/intel/register_file.h"
+#include "nic_model/intel/statistics.h"
+#include "nic_model/network/network.h"
+
+namespace bulkhead::nic_model::i82576 {
+
+// Every frame ends as tx_frames, tx_bad or network_dropped (S8). A descriptor
+// that is malformed or that lies outside the DMA map spoils its frame, and the
+// ring goes on behind it. Legacy descriptors and segmentation are not offered:
+// what asks for them is malformed.
+class Transmitter {
+ public:
+  Transmitter(intel::RegisterFile& regs, DmaMap& dma, Interrupts& interrupts,
+              intel::Statistics& statistics, PortCounters& counters,
+              const Faults& faults)
+      : regs_(regs),
+        dma_(dma),
+        interrupts_(interrupts),
+        statistics_(statistics),
+        counters_(counters),
+        faults_(faults) {}
+
+  void set_network(Network* network) { network_ = network; }
+
+  // Handles up to `budget` descriptors, raises what interrupts are due, and
+  // returns true when more wait.
+  bool Process(uint32_t budget, bool link_up);
+  // The network takes frames again.
+  void Resume() { busy_ = false; }
+  // Before the registers are reset. A frame under way is forgotten: the host
+  // was not told that it was sent.
+  void Reset();
+
+  uint64_t descriptors_done() const { return descriptors_done_; }
+
+ private:
+  // What a context descriptor said last (7.2.2.2).
+  struct Context {
+    size_t mac_bytes = 0;
+    size_t ip_bytes = 0;
+    uint32_t l4_type = 0;
+  };
+
+  bool waiting() const;
+  uint32_t RingCount() const;
+  // False: the network is busy, the descriptor stays.
+  bool HandleDescriptor(uint64_t descriptor, bool link_up);
+  void TakeContext(uint64_t low, uint64_t high);
+  void Gather(uint64_t buffer, uint32_t bytes);
+  void FinishFrame();
+  void InsertL4(std::span<uint8_t> frame, const Context& context);
+  // True: the frame is gone, one way or another.
+  bool SendFrame(bool link_up);
+  void Report(uint64_t descriptor, uint64_t high);
+
+  intel::RegisterFile& regs_;
+  DmaMap& dma_;
+  Interrupts& interrupts_;
+  intel::Statistics& statistics_;
+  PortCounters& counters_;
+  const Faults& faults_;
+  Network* network_ = nullptr;
+  std::array<Context, 2> contexts_;
+  std::array<uint8_t, kMaxFrameBytes> frame_;
+  size_t bytes_ = 0;
+  bool started_ = false;    // frame_ holds the beginning of a frame.
+  bool bad_ = false;        // The frame under way cannot be sent.
+  bool assembled_ = false;  // The whole frame waits for the network.
+  bool busy_ = false;
+  uint64_t first_high_ = 0;  // The frame's first descriptor.
+  uint64_t held_high_ = 0;   // The last descriptor of the assembled frame.
+  bool reported_ = false;    // Since the last interrupt.
+  uint64_t descriptors_done_ = 0;
+};
+
+}  // namespace bulkhead::nic_model::i82576
+
+#endif  // BULKHEAD_NIC_MODEL_82576_TRANSMITTER_H_
