@@ -1,0 +1,267 @@
+// Registers and descriptors of the Intel 82576, in the order of its datasheet
+// ("Intel 82576EB Gigabit Ethernet Controller Datasheet", revision 2.87). Names
+// are the datasheet's; only what the driver uses is here. Registers that exist
+// once for each queue are those of queue 0.
+#ifndef BULKHEAD_NIC_DRIVER_IGB_IGB_REGS_H_
+#define BULKHEAD_NIC_DRIVER_IGB_IGB_REGS_H_
+
+#include <cstdint>
+
+#include "nic_driver/framework/registers.h"
+
+namespace bulkhead::nic_driver::igb {
+
+// All registers are in BAR 0, 128 KiB (8.1).
+constexpr int kRegisterBar = 0;
+
+// --- 8.2 General registers
+
+// Device Control.
+struct CTRL : Register<0x00000, ReadWrite> {
+  static constexpr Bit<CTRL, 0> FD{};                  // Full duplex.
+  static constexpr Bit<CTRL, 2> GIO_MASTER_DISABLE{};  // No new bus requests.
+  static constexpr Bit<CTRL, 6> SLU{};                 // Set link up.
+  static constexpr Bit<CTRL, 11> FRCSPD{};             // Force speed.
+  static constexpr Bit<CTRL, 12> FRCDPLX{};            // Force duplex.
+  static constexpr Bit<CTRL, 26> RST{};                // Reset; clears itself.
+  static constexpr Bit<CTRL, 31> PHY_RST{};
+};
+
+// Device Status.
+struct STATUS : Register<0x00008, ReadOnly> {
+  static constexpr Bit<STATUS, 0> FD{};
+  static constexpr Bit<STATUS, 1> LU{};           // Link up.
+  static constexpr Field<STATUS, 2, 2> LAN_ID{};  // Which port of the chip.
+  static constexpr Field<STATUS, 6, 2> SPEED{};   // 0: 10, 1: 100, 2, 3: 1000.
+  static constexpr Bit<STATUS, 19> GIO_MASTER_ENABLE{};  // Requests are pending
+                                                         // or possible.
+};
+
+// Extended Device Control.
+struct CTRL_EXT : Register<0x00018, ReadWrite> {
+  static constexpr Bit<CTRL_EXT, 28> DRV_LOAD{};  // For the firmware.
+};
+
+// MDI Control: the way to the PHY's registers.
+struct MDIC : Register<0x00020, ReadWrite> {
+  static constexpr Field<MDIC, 0, 16> DATA{};
+  static constexpr Field<MDIC, 16, 5> REGADD{};
+  static constexpr Field<MDIC, 21, 5> PHYADD{};  // 1: the internal PHY.
+  static constexpr Field<MDIC, 26, 2> OP{};      // 1: write, 2: read.
+  static constexpr Bit<MDIC, 28> R{};            // Ready: the access is over.
+  static constexpr Bit<MDIC, 30> E{};            // Error.
+};
+
+// --- 8.6 Semaphore registers
+
+// Software Semaphore.
+struct SWSM : Register<0x05B50, ReadWrite> {
+  static constexpr Bit<SWSM, 0> SMBI{};     // Of the drivers: a read of 0 takes
+                                            // it, a write of 0 gives it back.
+  static constexpr Bit<SWSM, 1> SWESMBI{};  // Of drivers and firmware: set, and
+                                            // ours if it then reads as set.
+};
+// Software-Firmware Synchronization: what SWSM guards.
+struct SW_FW_SYNC : Register<0x05B5C, ReadWrite> {
+  static constexpr Field<SW_FW_SYNC, 1, 2> SW_PHY_SM{};   // PHY 0, PHY 1.
+  static constexpr Field<SW_FW_SYNC, 17, 2> FW_PHY_SM{};  // The firmware's.
+};
+
+// --- 8.8 Interrupt registers
+
+// With GPIE.MULTIPLE_MSIX: a bit for each vector, in EICR, EICS, EIMS, EIMC,
+// EIAC and EIAM.
+template <typename R>
+struct Vectors {
+  static constexpr Field<R, 0, 25> VECTORS{};
+};
+
+// Extended Interrupt Mask Set: ones enable, zeros leave alone.
+struct EIMS : Register<0x01524, ReadWrite>, Vectors<EIMS> {};
+// Extended Interrupt Mask Clear: ones disable.
+struct EIMC : Register<0x01528, WriteOnly>, Vectors<EIMC> {};
+// Extended Interrupt Auto Clear: what a message clears in EICR as it leaves.
+struct EIAC : Register<0x0152C, ReadWrite>, Vectors<EIAC> {};
+// Extended Interrupt Auto Mask: what it then clears in EIMS.
+struct EIAM : Register<0x01530, ReadWrite>, Vectors<EIAM> {};
+
+// The causes that share the vector of IVAR_MISC.
+template <typename R>
+struct Causes {
+  static constexpr Bit<R, 2> LSC{};     // Link status change.
+  static constexpr Bit<R, 6> RXMISS{};  // A frame was missed.
+};
+// Interrupt Cause. A read clears it, too; we never read it.
+struct ICR : Register<0x01500, WriteOneToClear>, Causes<ICR> {};
+// Interrupt Mask Set, Interrupt Mask Clear.
+struct IMS : Register<0x01508, ReadWrite>, Causes<IMS> {};
+struct IMC : Register<0x0150C, WriteOnly>, Causes<IMC> {};
+
+// General Purpose Interrupt Enable.
+struct GPIE : Register<0x01514, ReadWrite> {
+  static constexpr Bit<GPIE, 4> MULTIPLE_MSIX{};
+  static constexpr Bit<GPIE, 30> EIAME{};        // EIAM acts at each message.
+  static constexpr Bit<GPIE, 31> PBA_SUPPORT{};  // MSI-X pending bits.
+};
+// Moderation of each vector: least time between two messages, in µs.
+struct EITR : RegisterArray<0x01680, ReadWrite, 25> {
+  static constexpr Field<EITR, 2, 13> INTERVAL{};
+};
+// Vector allocation: [n] holds queues n and n + 8, rx and tx of each.
+struct IVAR : RegisterArray<0x01700, ReadWrite, 8> {
+  static constexpr Field<IVAR, 0, 5> RX{};
+  static constexpr Bit<IVAR, 7> RX_VALID{};
+  static constexpr Field<IVAR, 8, 5> TX{};
+  static constexpr Bit<IVAR, 15> TX_VALID{};
+};
+struct IVAR_MISC : Register<0x01740, ReadWrite> {
+  static constexpr Field<IVAR_MISC, 8, 5> OTHER{};
+  static constexpr Bit<IVAR_MISC, 15> OTHER_VALID{};
+};
+
+// --- 8.10 Receive registers
+
+// Receive Control.
+struct RCTL : Register<0x00100, ReadWrite> {
+  static constexpr Bit<RCTL, 1> EN{};
+  static constexpr Bit<RCTL, 3> UPE{};          // Unicast promiscuous.
+  static constexpr Bit<RCTL, 4> MPE{};          // Multicast promiscuous.
+  static constexpr Bit<RCTL, 5> LPE{};          // Long frames, up to RLPML.
+  static constexpr Field<RCTL, 12, 2> MO{};     // Which 12 bits index MTA.
+  static constexpr Bit<RCTL, 15> BAM{};         // Accept broadcast.
+  static constexpr Field<RCTL, 16, 2> BSIZE{};  // 2048, 1024, 512, 256.
+  static constexpr Bit<RCTL, 26> SECRC{};       // Strip the FCS.
+};
+// Split and Replication Receive Control.
+struct SRRCTL : Register<0x0C00C, ReadWrite> {
+  static constexpr Field<SRRCTL, 0, 7> BSIZEPACKET{};  // KiB; 0: RCTL.BSIZE.
+  static constexpr Field<SRRCTL, 25, 3> DESCTYPE{};    // 1: advanced, one
+                                                       // buffer.
+  static constexpr Bit<SRRCTL, 31> DROP_EN{};
+};
+// Ring: base, length in bytes, head, tail.
+struct RDBAL : Register<0x0C000, ReadWrite> {};
+struct RDBAH : Register<0x0C004, ReadWrite> {};
+struct RDLEN : Register<0x0C008, ReadWrite> {};
+struct RDH : Register<0x0C010, ReadWrite> {};
+struct RDT : Register<0x0C018, ReadWrite> {};
+// When descriptors are fetched and written back.
+struct RXDCTL : Register<0x0C028, ReadWrite> {
+  static constexpr Field<RXDCTL, 0, 5> PTHRESH{};
+  static constexpr Field<RXDCTL, 8, 5> HTHRESH{};
+  static constexpr Field<RXDCTL, 16, 5> WTHRESH{};
+  static constexpr Bit<RXDCTL, 25> ENABLE{};
+};
+// Receive Checksum Control.
+struct RXCSUM : Register<0x05000, ReadWrite> {
+  static constexpr Bit<RXCSUM, 8> IPOFLD{};
+  static constexpr Bit<RXCSUM, 9> TUOFLD{};
+};
+// Receive Long Packet Maximum Length, FCS and tags included.
+struct RLPML : Register<0x05004, ReadWrite> {};
+// Multicast Table: 4096 bits, one per hash.
+struct MTA : RegisterArray<0x05200, ReadWrite, 128> {};
+// Receive Address 0: the station's own, loaded from the EEPROM by a reset.
+struct RAL0 : Register<0x05400, ReadWrite> {};
+struct RAH0 : Register<0x05404, ReadWrite> {
+  static constexpr Field<RAH0, 0, 16> ADDRESS{};  // Bytes 4 and 5.
+  static constexpr Bit<RAH0, 31> AV{};            // Address valid.
+};
+
+// --- 8.12 Transmit registers
+
+// Transmit Control. Reserved bits keep what a reset gives them.
+struct TCTL : Register<0x00400, ReadWrite> {
+  static constexpr Bit<TCTL, 1> EN{};
+  static constexpr Bit<TCTL, 3> PSP{};      // Pad short packets to 64 bytes.
+  static constexpr Field<TCTL, 4, 8> CT{};  // Collision threshold.
+  static constexpr Bit<TCTL, 24> RTLC{};    // Retransmit on late collision.
+};
+struct TDBAL : Register<0x0E000, ReadWrite> {};
+struct TDBAH : Register<0x0E004, ReadWrite> {};
+struct TDLEN : Register<0x0E008, ReadWrite> {};
+struct TDH : Register<0x0E010, ReadWrite> {};
+struct TDT : Register<0x0E018, ReadWrite> {};
+struct TXDCTL : Register<0x0E028, ReadWrite> {
+  static constexpr Field<TXDCTL, 0, 5> PTHRESH{};
+  static constexpr Field<TXDCTL, 8, 5> HTHRESH{};
+  static constexpr Field<TXDCTL, 16, 5> WTHRESH{};
+  static constexpr Bit<TXDCTL, 25> ENABLE{};
+};
+
+// --- 8.19 Statistics registers: each read clears
+
+// Missed Packets Count: no room for them.
+struct MPC : Register<0x04010, ReadToClear> {};
+
+// --- 8.25 The PHY's registers, behind MDIC
+
+namespace phy {
+constexpr uint32_t kAddress = 1;
+constexpr uint32_t kControl = 0;  // IEEE 802.3, 22.2.4.1.
+constexpr uint16_t kRestartNegotiation = 1u << 9;
+constexpr uint16_t kPowerDown = 1u << 11;
+constexpr uint16_t kNegotiate = 1u << 12;
+constexpr uint32_t kStatus = 1;
+constexpr uint16_t kNegotiated = 1u << 5;
+}  // namespace phy
+
+// --- 7.1 Advanced receive descriptor
+
+// As we write it.
+struct RxDescriptor {
+  uint64_t address;
+  uint64_t status;  // 0: no header buffer; written back, see below.
+};
+static_assert(sizeof(RxDescriptor) == 16);
+
+// The second word as the device writes it back: extended status in bits 0–19,
+// extended errors in 20–31, length in 32–47, VLAN tag in 48–63.
+namespace rx {
+constexpr uint64_t DD = uint64_t{1} << 0;
+constexpr uint64_t EOP = uint64_t{1} << 1;
+constexpr uint64_t UDPCS = uint64_t{1} << 4;  // UDP checksum was checked.
+constexpr uint64_t L4CS = uint64_t{1} << 5;   // TCP or UDP checksum was.
+constexpr uint64_t L4E = uint64_t{1} << 29;   // And it is wrong.
+constexpr uint64_t RXE = uint64_t{1} << 31;   // Data error.
+constexpr uint64_t kFrameErrors = RXE;
+constexpr uint16_t Length(uint64_t status) {
+  return static_cast<uint16_t>(status >> 32);
+}
+}  // namespace rx
+
+// --- 7.2.2 Transmit descriptors
+
+// Context (7.2.2.2): IPLEN in bits 0–8 of `address`, MACLEN in 9–15; DTYP in
+// bits 20–23 of `command`, TUCMD in 9–19, DCMD in 24–31, IDX in 36–38.
+// Data (7.2.2.3): DTALEN in bits 0–15 of `command`, DTYP in 20–23, DCMD in
+// 24–31, STA in 32–35, POPTS in 40–45, PAYLEN in 46–63.
+struct TxDescriptor {
+  uint64_t address;
+  uint64_t command;
+};
+static_assert(sizeof(TxDescriptor) == 16);
+
+namespace tx {
+constexpr uint64_t DTYP_CONTEXT = uint64_t{2} << 20;
+constexpr uint64_t DTYP_DATA = uint64_t{3} << 20;
+constexpr uint64_t EOP = uint64_t{1} << 24;   // End of packet.
+constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
+constexpr uint64_t RS = uint64_t{1} << 27;    // Report status: write DD back.
+constexpr uint64_t DEXT = uint64_t{1} << 29;  // Advanced.
+constexpr uint64_t DD = uint64_t{1} << 32;
+constexpr uint64_t TXSM = uint64_t{1} << 41;  // Insert the L4 checksum.
+constexpr uint64_t Paylen(uint32_t bytes) {
+  return uint64_t{bytes & 0x3ffff} << 46;
+}
+// Of a context: where the L4 header begins, and which it is.
+constexpr uint64_t L4T_UDP = uint64_t{0} << 11;
+constexpr uint64_t L4T_TCP = uint64_t{1} << 11;
+constexpr uint64_t Lengths(uint32_t mac_bytes, uint32_t ip_bytes) {
+  return uint64_t{mac_bytes & 0x7f} << 9 | (ip_bytes & 0x1ff);
+}
+}  // namespace tx
+
+}  // namespace bulkhead::nic_driver::igb
+
+#endif  // BULKHEAD_NIC_DRIVER_IGB_IGB_REGS_H_
