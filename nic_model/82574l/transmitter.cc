@@ -9,6 +9,23 @@ namespace bulkhead::nic_model::i82574 {
 namespace {
 
 constexpr uint64_t kDescriptorBytes = 16;
+// Bits 24–31 of a context descriptor's second quadword.
+constexpr uint64_t kTucmdTcp = uint64_t{1} << 24;
+constexpr uint64_t kTucmdIp = uint64_t{1} << 25;
+
+TxContext ParseTxContext(uint64_t low, uint64_t high) {
+  return {.ipcss = static_cast<uint8_t>(low),
+          .ipcso = static_cast<uint8_t>(low >> 8),
+          .tucss = static_cast<uint8_t>(low >> 32),
+          .tucso = static_cast<uint8_t>(low >> 40),
+          .ipcse = static_cast<uint16_t>(low >> 16),
+          .tucse = static_cast<uint16_t>(low >> 48),
+          .payload_bytes = static_cast<uint32_t>(high & 0xfffff),
+          .header_bytes = static_cast<uint8_t>(high >> 40),
+          .segment_bytes = static_cast<uint16_t>(high >> 48),
+          .ipv4 = (high & kTucmdIp) != 0,
+          .tcp = (high & kTucmdTcp) != 0};
+}
 
 }  // namespace
 

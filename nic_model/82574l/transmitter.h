@@ -9,11 +9,11 @@
 
 #include "nic_model/82574l/interrupts.h"
 #include "nic_model/82574l/registers.h"
-#include "nic_model/82574l/segmentation.h"
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
 #include "nic_model/intel/register_file.h"
+#include "nic_model/intel/segmentation.h"
 #include "nic_model/intel/statistics.h"
 #include "nic_model/network/network.h"
 

@@ -3,9 +3,9 @@
 //
 // Source: Intel 82576EB Gigabit Ethernet Controller Datasheet, revision 2.87.
 // Not modelled: queues 1 to 15, RSS, virtual functions and VMDq, legacy
-// descriptors, header split, head write-back, segmentation, VLAN filtering and
-// stripping, receive addresses 16 to 23, MSI and INTx, flash, manageability,
-// wake-up, time stamps, IPsec and MACsec.
+// descriptors, header split, head write-back, UDP segmentation, VLAN filtering
+// and stripping, receive addresses 16 to 23, MSI and INTx, flash,
+// manageability, wake-up, time stamps, IPsec and MACsec.
 #ifndef BULKHEAD_NIC_MODEL_82576_DEVICE_H_
 #define BULKHEAD_NIC_MODEL_82576_DEVICE_H_
 

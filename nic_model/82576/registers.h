@@ -111,8 +111,8 @@ constexpr uint32_t kRxErrorIpe = 1u << 30;
 
 // 7.2.2 Advanced transmit descriptors, second quadword. Data: length 15:0, DTYP
 // 23:20, DCMD 31:24, STA 35:32, IDX 38:36, POPTS 45:40, PAYLEN 63:46. Context:
-// TUCMD 19:9, DTYP 23:20, IDX 38:36; in the first quadword IPLEN 8:0 and MACLEN
-// 15:9.
+// TUCMD 19:9, DTYP 23:20, IDX 38:36, L4LEN 47:40, MSS 63:48; in the first
+// quadword IPLEN 8:0 and MACLEN 15:9.
 constexpr uint32_t kTxEop = 1u << 24;
 constexpr uint32_t kTxRs = 1u << 27;
 constexpr uint32_t kTxDext = 1u << 29;
@@ -124,7 +124,8 @@ constexpr uint64_t kTxDd = uint64_t{1} << 32;
 constexpr uint64_t kTxIndex = uint64_t{1} << 36;  // A queue has two contexts.
 constexpr uint64_t kTxIxsm = uint64_t{1} << 40;
 constexpr uint64_t kTxTxsm = uint64_t{1} << 41;
-constexpr uint32_t kTxL4tMask = 3u << 11;  // Of a context.
+constexpr uint32_t kTxIpv4 = 1u << 10;  // Of a context.
+constexpr uint32_t kTxL4tMask = 3u << 11;
 constexpr uint32_t kTxL4tUdp = 0u << 11;
 constexpr uint32_t kTxL4tTcp = 1u << 11;
 

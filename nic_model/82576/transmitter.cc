@@ -73,10 +73,7 @@ bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
     return true;
   }
   if (!std::exchange(started_, true)) first_high_ = high;
-  if (!advanced || (command & kTxTypeMask) != kTxTypeData ||
-      (command & kTxTse) != 0) {
-    bad_ = true;
-  }
+  if (!advanced || (command & kTxTypeMask) != kTxTypeData) bad_ = true;
   Gather(low, command & 0xffff);
   if ((command & kTxEop) != 0) {
     FinishFrame();
@@ -92,12 +89,16 @@ void Transmitter::TakeContext(uint64_t low, uint64_t high) {
   contexts_[(high & kTxIndex) != 0] = {
       .mac_bytes = low >> 9 & 0x7f,
       .ip_bytes = low & 0x1ff,
-      .l4_type = static_cast<uint32_t>(high) & kTxL4tMask};
+      .l4_bytes = high >> 40 & 0xff,
+      .segment_bytes = static_cast<uint16_t>(high >> 48),
+      .l4_type = static_cast<uint32_t>(high) & kTxL4tMask,
+      .ipv4 = (high & kTxIpv4) != 0};
 }
 
 void Transmitter::Gather(uint64_t buffer, uint32_t bytes) {
   if (bad_) return;
-  if (bytes > frame_.size() - bytes_ ||
+  const size_t most = segmented() ? frame_.size() : kMaxFrameBytes;
+  if (bytes > most - bytes_ ||
       !dma_.Read(buffer, std::span(frame_).subspan(bytes_, bytes))) {
     bad_ = true;
     return;
@@ -105,8 +106,11 @@ void Transmitter::Gather(uint64_t buffer, uint32_t bytes) {
   bytes_ += bytes;
 }
 
-// POPTS and IDX count in the first descriptor of a frame.
+// TSE, POPTS, PAYLEN and IDX count in the first descriptor of a frame.
+bool Transmitter::segmented() const { return (first_high_ & kTxTse) != 0; }
+
 void Transmitter::FinishFrame() {
+  if (segmented()) return PrepareSegments();
   const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
   const Context& context = contexts_[(first_high_ & kTxIndex) != 0];
   // What lies outside the frame is not inserted.
@@ -124,6 +128,30 @@ void Transmitter::FinishFrame() {
   if (bytes_ < 14) bad_ = true;
 }
 
+void Transmitter::PrepareSegments() {
+  const Context& context = contexts_[(first_high_ & kTxIndex) != 0];
+  const size_t l4 = context.mac_bytes + context.ip_bytes;
+  const size_t header = l4 + context.l4_bytes;
+  cut_at_ = 0;
+  // What one byte cannot say is longer than any real header.
+  if (l4 == 0 || header > UINT8_MAX) {
+    bad_ = true;
+    return;
+  }
+  cut_ = {.ipcss = static_cast<uint8_t>(context.mac_bytes),
+          .ipcso = static_cast<uint8_t>(context.mac_bytes + kIpv4Checksum),
+          .tucss = static_cast<uint8_t>(l4),
+          .tucso = static_cast<uint8_t>(l4 + kTcpChecksum),
+          .ipcse = static_cast<uint16_t>(l4 - 1),
+          .tucse = 0,
+          .payload_bytes = static_cast<uint32_t>(first_high_ >> 46),
+          .header_bytes = static_cast<uint8_t>(header),
+          .segment_bytes = context.segment_bytes,
+          .ipv4 = context.ipv4,
+          .tcp = context.l4_type == kTxL4tTcp};
+  bad_ = bad_ || !CanSegment(cut_, std::span(frame_).first(bytes_));
+}
+
 void Transmitter::InsertL4(std::span<uint8_t> frame, const Context& context) {
   const size_t start = context.mac_bytes + context.ip_bytes;
   const bool udp = context.l4_type == kTxL4tUdp;
@@ -138,29 +166,52 @@ void Transmitter::InsertL4(std::span<uint8_t> frame, const Context& context) {
 }
 
 bool Transmitter::SendFrame(bool link_up) {
-  const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
   if (bad_) {
     Bump(counters_.tx_bad);
-  } else if (!link_up) {
-    Bump(counters_.network_dropped);
-  } else {
-    uint8_t destination[6];
-    std::memcpy(destination, frame.data(), sizeof(destination));
-    switch (network_->Send(frame)) {
-      case SendResult::kBusy:
-        return false;
-      case SendResult::kDropped:
-        Bump(counters_.network_dropped);
-        break;
-      case SendResult::kSent:
-        Bump(counters_.tx_frames);
-        Bump(counters_.tx_bytes, bytes_);
-        statistics_.CountSent(destination, bytes_);
-        break;
-    }
+  } else if (segmented()) {
+    if (!SendSegments(link_up)) return false;
+  } else if (!SendOnWire(std::span(frame_).first(bytes_), link_up)) {
+    return false;
   }
   started_ = bad_ = assembled_ = false;
   bytes_ = 0;
+  return true;
+}
+
+// Goes on where the network became busy.
+bool Transmitter::SendSegments(bool link_up) {
+  const std::span<const uint8_t> frame = std::span(frame_).first(bytes_);
+  for (; cut_at_ < cut_.payload_bytes; cut_at_ += cut_.segment_bytes) {
+    const size_t bytes = CutSegment(cut_, frame, cut_at_, segment_);
+    if (bytes == 0) {
+      Bump(counters_.tx_bad);
+    } else if (!SendOnWire(std::span(segment_).first(bytes), link_up)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Transmitter::SendOnWire(std::span<uint8_t> frame, bool link_up) {
+  if (!link_up) {
+    Bump(counters_.network_dropped);
+    return true;
+  }
+  uint8_t destination[6];
+  std::memcpy(destination, frame.data(), sizeof(destination));
+  const size_t bytes = frame.size();
+  switch (network_->Send(frame)) {
+    case SendResult::kBusy:
+      return false;
+    case SendResult::kDropped:
+      Bump(counters_.network_dropped);
+      return true;
+    case SendResult::kSent:
+      Bump(counters_.tx_frames);
+      Bump(counters_.tx_bytes, bytes);
+      statistics_.CountSent(destination, bytes);
+      return true;
+  }
   return true;
 }
 

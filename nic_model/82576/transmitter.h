@@ -12,6 +12,7 @@
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
 #include "nic_model/intel/register_file.h"
+#include "nic_model/intel/segmentation.h"
 #include "nic_model/intel/statistics.h"
 #include "nic_model/network/network.h"
 
@@ -19,8 +20,8 @@ namespace bulkhead::nic_model::i82576 {
 
 // Every frame ends as tx_frames, tx_bad or network_dropped (S8). A descriptor
 // that is malformed or that lies outside the DMA map spoils its frame, and the
-// ring goes on behind it. Legacy descriptors and segmentation are not offered:
-// what asks for them is malformed.
+// ring goes on behind it. Legacy descriptors are not offered: they are
+// malformed.
 class Transmitter {
  public:
   Transmitter(intel::RegisterFile& regs, DmaMap& dma, Interrupts& interrupts,
@@ -51,7 +52,10 @@ class Transmitter {
   struct Context {
     size_t mac_bytes = 0;
     size_t ip_bytes = 0;
+    size_t l4_bytes = 0;
+    uint16_t segment_bytes = 0;
     uint32_t l4_type = 0;
+    bool ipv4 = false;
   };
 
   bool waiting() const;
@@ -61,9 +65,15 @@ class Transmitter {
   void TakeContext(uint64_t low, uint64_t high);
   void Gather(uint64_t buffer, uint32_t bytes);
   void FinishFrame();
+  // Finds out how the frame is cut up, or that it cannot be.
+  void PrepareSegments();
+  bool segmented() const;
   void InsertL4(std::span<uint8_t> frame, const Context& context);
   // True: the frame is gone, one way or another.
   bool SendFrame(bool link_up);
+  bool SendSegments(bool link_up);
+  // False: the network is busy.
+  bool SendOnWire(std::span<uint8_t> frame, bool link_up);
   void Report(uint64_t descriptor, uint64_t high);
 
   intel::RegisterFile& regs_;
@@ -73,13 +83,19 @@ class Transmitter {
   PortCounters& counters_;
   const Faults& faults_;
   Network* network_ = nullptr;
+  // Headers that the model cuts up, and PAYLEN's limit of IP.
+  static constexpr size_t kMaxSegmentedBytes = 255 + 65535;
+
   std::array<Context, 2> contexts_;
-  std::array<uint8_t, kMaxFrameBytes> frame_;
+  std::array<uint8_t, kMaxSegmentedBytes> frame_;
+  std::array<uint8_t, kMaxFrameBytes> segment_;
   size_t bytes_ = 0;
   bool started_ = false;    // frame_ holds the beginning of a frame.
   bool bad_ = false;        // The frame under way cannot be sent.
   bool assembled_ = false;  // The whole frame waits for the network.
   bool busy_ = false;
+  intel::TxContext cut_;     // How the frame under way is cut up.
+  size_t cut_at_ = 0;        // So much of its payload was sent.
   uint64_t first_high_ = 0;  // The frame's first descriptor.
   uint64_t held_high_ = 0;   // The last descriptor of the assembled frame.
   bool reported_ = false;    // Since the last interrupt.

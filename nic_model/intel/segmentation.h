@@ -1,15 +1,15 @@
-// TCP segmentation as the 82574 does it (7.3): one frame of the host becomes
-// many on the wire. Pure functions of hostile input.
-#ifndef BULKHEAD_NIC_MODEL_82574L_SEGMENTATION_H_
-#define BULKHEAD_NIC_MODEL_82574L_SEGMENTATION_H_
+// TCP segmentation as the 82574 (7.3) and the 82576 (7.2.4) do it: one frame of
+// the host becomes many on the wire. Pure functions of hostile input.
+#ifndef BULKHEAD_NIC_MODEL_INTEL_SEGMENTATION_H_
+#define BULKHEAD_NIC_MODEL_INTEL_SEGMENTATION_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 
-// What a context descriptor said last (7.2.10.1).
+// What a context descriptor said last, in the 82574's terms (7.2.10.1).
 struct TxContext {
   uint8_t ipcss = 0, ipcso = 0, tucss = 0, tucso = 0;
   uint16_t ipcse = 0, tucse = 0;
@@ -19,8 +19,6 @@ struct TxContext {
   bool ipv4 = false;
   bool tcp = false;
 };
-
-TxContext ParseTxContext(uint64_t low, uint64_t high);
 
 // Whether `frame` can be cut up as `context` says: its headers lie within it
 // and are of the kinds that the context names.
@@ -32,6 +30,6 @@ bool CanSegment(const TxContext& context, std::span<const uint8_t> frame);
 size_t CutSegment(const TxContext& context, std::span<const uint8_t> frame,
                   size_t at, std::span<uint8_t> out);
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel
 
-#endif  // BULKHEAD_NIC_MODEL_82574L_SEGMENTATION_H_
+#endif  // BULKHEAD_NIC_MODEL_INTEL_SEGMENTATION_H_

@@ -1,16 +1,12 @@
-#include "nic_model/82574l/segmentation.h"
+#include "nic_model/intel/segmentation.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "nic_model/frames/checksum.h"
 
-namespace bulkhead::nic_model::i82574 {
+namespace bulkhead::nic_model::intel {
 namespace {
-
-// Bits 24–31 of a context descriptor's second quadword.
-constexpr uint64_t kTucmdTcp = uint64_t{1} << 24;
-constexpr uint64_t kTucmdIp = uint64_t{1} << 25;
 
 constexpr size_t kIpv4Bytes = 20;
 constexpr size_t kIpv6Bytes = 40;
@@ -27,20 +23,6 @@ void Store16(uint8_t* at, size_t value) {
 }
 
 }  // namespace
-
-TxContext ParseTxContext(uint64_t low, uint64_t high) {
-  return {.ipcss = static_cast<uint8_t>(low),
-          .ipcso = static_cast<uint8_t>(low >> 8),
-          .tucss = static_cast<uint8_t>(low >> 32),
-          .tucso = static_cast<uint8_t>(low >> 40),
-          .ipcse = static_cast<uint16_t>(low >> 16),
-          .tucse = static_cast<uint16_t>(low >> 48),
-          .payload_bytes = static_cast<uint32_t>(high & 0xfffff),
-          .header_bytes = static_cast<uint8_t>(high >> 40),
-          .segment_bytes = static_cast<uint16_t>(high >> 48),
-          .ipv4 = (high & kTucmdIp) != 0,
-          .tcp = (high & kTucmdTcp) != 0};
-}
 
 bool CanSegment(const TxContext& context, std::span<const uint8_t> frame) {
   const size_t ip_bytes = context.ipv4 ? kIpv4Bytes : kIpv6Bytes;
@@ -91,4 +73,4 @@ size_t CutSegment(const TxContext& context, std::span<const uint8_t> frame,
   return bytes;
 }
 
-}  // namespace bulkhead::nic_model::i82574
+}  // namespace bulkhead::nic_model::intel
