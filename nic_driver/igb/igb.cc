@@ -57,6 +57,9 @@ constexpr uint32_t kTcpChecksumOffset = 16;
 constexpr uint32_t kMaxChecksumPosition =
     kMacHeaderBytes + kMaxIpBytes + kUdpChecksumOffset;
 
+// L4LEN holds eight bits: with the least of the others, what any TCP needs.
+constexpr uint32_t kMaxSegmentHeaderBytes = 255;
+
 // The thresholds that Intel's own drivers use for this MAC.
 constexpr uint32_t kPrefetch = 8;
 constexpr uint32_t kRxHost = 8;
@@ -143,10 +146,12 @@ Task<absl::StatusOr<NicFacts>> Igb::Attach() {
   co_return NicFacts{.mac = *mac,
                      .max_mtu = kMaxMtu,
                      .offloads = packet_stream::kOffloadTxChecksum |
-                                 packet_stream::kOffloadRxChecksum,
+                                 packet_stream::kOffloadRxChecksum |
+                                 packet_stream::kOffloadTxTcpSegmentation,
                      .min_tx_frame_bytes = kMinTxFrameBytes,
                      .max_checksum_position = kMaxChecksumPosition,
-                     .only_tcp_udp_checksums = true};
+                     .only_tcp_udp_checksums = true,
+                     .max_segment_header_bytes = kMaxSegmentHeaderBytes};
 }
 
 // 4.5.4 and 4.5.5: interrupts off, reset, interrupts off again. Whatever state
@@ -184,7 +189,7 @@ Task<absl::Status> Igb::Reset() {
   fired_ = 0;
   rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
   rx_skipping_ = tx_in_frame_ = false;
-  context_start_ = context_position_ = 0;
+  tx_context_ = TxContext();
   co_return absl::OkStatus();
 }
 
@@ -470,53 +475,58 @@ size_t Igb::TxRoom() const {
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
 // when we die (S8). It costs the device a write of 16 bytes per frame.
 void Igb::TxSubmit(std::span<const TxPiece> pieces) {
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    const TxPiece& piece = pieces[i];
+  for (const TxPiece& piece : pieces) {
     const bool first = !std::exchange(tx_in_frame_, piece.more);
-    uint64_t command = piece.length | tx::DEXT | tx::DTYP_DATA | tx::IFCS;
-    if (!piece.more) command |= tx::EOP | tx::RS;
-    if (first) {
-      // POPTS and PAYLEN count in a frame's first descriptor.
-      uint32_t frame_bytes = piece.length;
-      for (size_t j = i; pieces[j].more; ++j) {
-        frame_bytes += pieces[j + 1].length;
-      }
-      command |= tx::Paylen(frame_bytes);
-      if (piece.checksum) {
-        PutContext(piece);
-        command |= tx::TXSM;
-      }
-    }
+    if (first && piece.checksum) PutContext(piece);
     const uint32_t slot = tx_tail_++ & kTxMask;
     tx_slots_[slot] = {piece.buffer, piece.length, piece.more};
+    uint64_t command = piece.length | tx::DEXT | tx::DTYP_DATA | tx::IFCS;
+    if (!piece.more) command |= tx::EOP | tx::RS;
+    if (piece.segment_bytes != 0) command |= tx::TSE;
+    if (first) command |= FrameOptions(piece);
     Store(tx_ring_[slot].address, piece.iova);
     Store(tx_ring_[slot].command, command);
   }
   regs_.Ring(Value<TDT>(tx_tail_ & kTxMask));
 }
 
+// 7.2.2.3: POPTS and PAYLEN, which count in a frame's first descriptor. PAYLEN
+// is without the headers when they are copied before each segment.
+uint64_t Igb::FrameOptions(const TxPiece& first) {
+  if (!first.checksum) return tx::Paylen(first.frame_bytes);
+  if (first.segment_bytes == 0) {
+    return tx::Paylen(first.frame_bytes) | tx::TXSM;
+  }
+  return tx::Paylen(first.frame_bytes - first.header_bytes) | tx::TXSM |
+         (first.ipv6 ? 0 : tx::IXSM);
+}
+
 // 7.2.2.2: a queue keeps its context until another comes. A session asks for
 // the same one mostly.
 //
-// Where the L4 header begins is all that matters here; TUCMD.IPV4 is for header
-// checksums and segmentation.
+// Of a checksum alone, where the L4 header begins is all that matters:
+// TUCMD.IPV4 is for header checksums and segmentation.
 void Igb::PutContext(const TxPiece& first) {
-  if (first.checksum_start == context_start_ &&
-      first.checksum_position == context_position_) {
-    return;
+  const TxContext wanted = {.checksum_start = first.checksum_start,
+                            .checksum_position = first.checksum_position,
+                            .segment_bytes = first.segment_bytes,
+                            .header_bytes = first.header_bytes,
+                            .ipv6 = first.ipv6};
+  if (wanted == tx_context_) return;
+  tx_context_ = wanted;
+  const uint32_t l4 = first.checksum_start;
+  const uint32_t mac_bytes = std::min(l4, kMacHeaderBytes);
+  const bool tcp = first.checksum_position - l4 == kTcpChecksumOffset;
+  uint64_t command =
+      tx::DEXT | tx::DTYP_CONTEXT | (tcp ? tx::L4T_TCP : tx::L4T_UDP);
+  if (first.segment_bytes != 0) {
+    command |= tx::L4Len(first.header_bytes - l4) |
+               tx::Mss(first.segment_bytes) | (first.ipv6 ? 0 : tx::TUCMD_IPV4);
   }
-  context_start_ = first.checksum_start;
-  context_position_ = first.checksum_position;
-  const uint32_t mac_bytes =
-      std::min<uint32_t>(first.checksum_start, kMacHeaderBytes);
-  const bool tcp =
-      first.checksum_position - first.checksum_start == kTcpChecksumOffset;
   const uint32_t slot = tx_tail_++ & kTxMask;
   tx_slots_[slot] = {.context = true};
-  Store(tx_ring_[slot].address,
-        tx::Lengths(mac_bytes, first.checksum_start - mac_bytes));
-  Store(tx_ring_[slot].command,
-        tx::DEXT | tx::DTYP_CONTEXT | (tcp ? tx::L4T_TCP : tx::L4T_UDP));
+  Store(tx_ring_[slot].address, tx::Lengths(mac_bytes, l4 - mac_bytes));
+  Store(tx_ring_[slot].command, command);
 }
 
 size_t Igb::TxReap(std::span<TxDone> out) {

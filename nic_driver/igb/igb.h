@@ -2,8 +2,8 @@
 //
 // One rx and one tx queue of the sixteen; advanced descriptors, rx frames in
 // buffers of one piece each; a context descriptor before a frame that asks for
-// another checksum than the one before; three MSI-X vectors: rx, tx, everything
-// else.
+// another checksum or segmentation than the one before; three MSI-X vectors:
+// rx, tx, everything else.
 //
 // Not here, because: RSS and more queues (a session has one pair of rings),
 // virtual functions and VMDq (config space is the platform's, S3), the EEPROM,
@@ -72,6 +72,17 @@ class Igb final : public Driver {
     bool context = false;  // No piece: it belongs to the frame behind it.
   };
 
+  // What a queue remembers of its last context descriptor.
+  struct TxContext {
+    uint16_t checksum_start = 0;
+    uint16_t checksum_position = 0;  // 0: there was none.
+    uint16_t segment_bytes = 0;
+    uint16_t header_bytes = 0;
+    bool ipv6 = false;
+
+    bool operator==(const TxContext&) const = default;
+  };
+
   explicit Igb(const DriverContext& context)
       : context_(context),
         regs_(context.device, igb::kRegisterBar),
@@ -91,6 +102,7 @@ class Igb final : public Driver {
   void WriteMaxLength();
   void WriteMulticast(const std::array<uint32_t, 128>& wanted);
   void ClearMulticastLater();
+  static uint64_t FrameOptions(const TxPiece& first);
   void PutContext(const TxPiece& first);
   void EmitFrame(std::span<const uint64_t> statuses, bool whole,
                  std::span<RxPiece> out);
@@ -122,10 +134,7 @@ class Igb final : public Driver {
   uint32_t tx_head_ = 0;
   uint32_t tx_tail_ = 0;
   bool tx_in_frame_ = false;
-  // What the queue's context says now: checksum_start and checksum_position;
-  // 0, 0: nothing yet.
-  uint16_t context_start_ = 0;
-  uint16_t context_position_ = 0;
+  TxContext tx_context_;
   std::array<TxSlot, kTxEntries> tx_slots_ = {};
 
   uint32_t fired_ = 0;  // Vectors that fired and were not armed since.

@@ -233,7 +233,8 @@ constexpr uint16_t Length(uint64_t status) {
 // --- 7.2.2 Transmit descriptors
 
 // Context (7.2.2.2): IPLEN in bits 0–8 of `address`, MACLEN in 9–15; DTYP in
-// bits 20–23 of `command`, TUCMD in 9–19, DCMD in 24–31, IDX in 36–38.
+// bits 20–23 of `command`, TUCMD in 9–19, DCMD in 24–31, IDX in 36–38, L4LEN in
+// 40–47, MSS in 48–63.
 // Data (7.2.2.3): DTALEN in bits 0–15 of `command`, DTYP in 20–23, DCMD in
 // 24–31, STA in 32–35, POPTS in 40–45, PAYLEN in 46–63.
 struct TxDescriptor {
@@ -249,16 +250,26 @@ constexpr uint64_t EOP = uint64_t{1} << 24;   // End of packet.
 constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
 constexpr uint64_t RS = uint64_t{1} << 27;    // Report status: write DD back.
 constexpr uint64_t DEXT = uint64_t{1} << 29;  // Advanced.
+constexpr uint64_t TSE = uint64_t{1} << 31;   // TCP segmentation.
 constexpr uint64_t DD = uint64_t{1} << 32;
+constexpr uint64_t IXSM = uint64_t{1} << 40;  // Insert IPv4's checksum.
 constexpr uint64_t TXSM = uint64_t{1} << 41;  // Insert the L4 checksum.
 constexpr uint64_t Paylen(uint32_t bytes) {
   return uint64_t{bytes & 0x3ffff} << 46;
 }
-// Of a context: where the L4 header begins, and which it is.
+// Of a context: where the L4 header begins, and which it is; how long it is,
+// and how much payload follows it on the wire.
+constexpr uint64_t TUCMD_IPV4 = uint64_t{1} << 10;
 constexpr uint64_t L4T_UDP = uint64_t{0} << 11;
 constexpr uint64_t L4T_TCP = uint64_t{1} << 11;
 constexpr uint64_t Lengths(uint32_t mac_bytes, uint32_t ip_bytes) {
   return uint64_t{mac_bytes & 0x7f} << 9 | (ip_bytes & 0x1ff);
+}
+constexpr uint64_t L4Len(uint32_t bytes) {
+  return uint64_t{bytes & 0xff} << 40;
+}
+constexpr uint64_t Mss(uint32_t bytes) {
+  return uint64_t{bytes & 0xffff} << 48;
 }
 }  // namespace tx
 

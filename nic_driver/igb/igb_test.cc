@@ -380,9 +380,13 @@ constexpr uint64_t kData = tx::DEXT | tx::DTYP_DATA | tx::IFCS;
 TEST_F(IgbTest, SubmitsAndReapsFrames) {
   Up();
   driver_->TxSubmit(std::vector<TxPiece>{
-      {.iova = 0x1000, .buffer = 7, .length = 60},
-      {.iova = 0x2000, .buffer = 8, .length = 100, .more = true},
-      {.iova = 0x3000, .buffer = 9, .length = 50}});
+      {.iova = 0x1000, .buffer = 7, .length = 60, .frame_bytes = 60},
+      {.iova = 0x2000,
+       .buffer = 8,
+       .length = 100,
+       .more = true,
+       .frame_bytes = 150},
+      {.iova = 0x3000, .buffer = 9, .length = 50, .frame_bytes = 150}});
   EXPECT_EQ(tx_[0].address, 0x1000u);
   EXPECT_EQ(tx_[0].command, kData | 60 | tx::EOP | tx::RS | tx::Paylen(60));
   EXPECT_EQ(tx_[1].command, kData | 100 | tx::Paylen(150));
@@ -427,7 +431,8 @@ TEST_F(IgbTest, PutsContextsBeforeChecksums) {
                  .more = true,
                  .checksum = true,
                  .checksum_start = 34,
-                 .checksum_position = 40};
+                 .checksum_position = 40,
+                 .frame_bytes = 70};
   TxPiece rest = udp;
   rest.buffer = 2;
   rest.length = 30;
@@ -436,7 +441,9 @@ TEST_F(IgbTest, PutsContextsBeforeChecksums) {
   tcp6.buffer = 3;
   tcp6.checksum_start = 54;
   tcp6.checksum_position = 70;
-  driver_->TxSubmit(std::vector<TxPiece>{udp, rest, rest, tcp6});
+  TxPiece whole = rest;
+  whole.frame_bytes = tcp6.frame_bytes = 30;
+  driver_->TxSubmit(std::vector<TxPiece>{udp, rest, whole, tcp6});
   EXPECT_EQ(tx_[0].address, 14u << 9 | 20);
   EXPECT_EQ(tx_[0].command, tx::DEXT | tx::DTYP_CONTEXT | tx::L4T_UDP);
   EXPECT_EQ(tx_[1].command, kData | 40 | tx::Paylen(70) | tx::TXSM);
@@ -453,6 +460,48 @@ TEST_F(IgbTest, PutsContextsBeforeChecksums) {
     EXPECT_EQ(done[i].buffer, i < 2 ? i + 1 : i);
   }
   EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
+}
+
+// A segment that the NIC cuts up: how, is in the context; over IPv6 there is no
+// header checksum.
+TEST_F(IgbTest, DescribesSegmentsInAContext) {
+  Up();
+  TxPiece first = {.iova = 0x1000,
+                   .buffer = 1,
+                   .length = 2000,
+                   .more = true,
+                   .checksum = true,
+                   .checksum_start = 34,
+                   .checksum_position = 50,
+                   .segment_bytes = 1448,
+                   .header_bytes = 66,
+                   .frame_bytes = 3000};
+  TxPiece second = first;
+  second.buffer = 2;
+  second.length = 1000;
+  second.more = false;
+  TxPiece v6 = second;
+  v6.checksum_start = 54;
+  v6.checksum_position = 70;
+  v6.header_bytes = 74;
+  v6.frame_bytes = 1000;
+  v6.ipv6 = true;
+  driver_->TxSubmit(std::vector<TxPiece>{first, second, v6});
+  constexpr uint64_t kContext = tx::DEXT | tx::DTYP_CONTEXT | tx::L4T_TCP;
+  EXPECT_EQ(tx_[0].address, 14u << 9 | 20);
+  EXPECT_EQ(tx_[0].command, kContext | tx::TUCMD_IPV4 | uint64_t{32} << 40 |
+                                uint64_t{1448} << 48);
+  EXPECT_EQ(tx_[1].command,
+            kData | 2000 | tx::TSE | tx::TXSM | tx::IXSM | tx::Paylen(2934));
+  EXPECT_EQ(tx_[2].command, kData | 1000 | tx::TSE | tx::EOP | tx::RS);
+  EXPECT_EQ(tx_[3].address, 14u << 9 | 40);
+  EXPECT_EQ(tx_[3].command,
+            kContext | uint64_t{20} << 40 | uint64_t{1448} << 48);
+  EXPECT_EQ(tx_[4].command, kData | 1000 | tx::TSE | tx::TXSM | tx::EOP |
+                                tx::RS | tx::Paylen(926));
+  EXPECT_TRUE(Reap().empty());
+  tx_[2].command |= tx::DD;
+  EXPECT_EQ(Reap().size(), 2u);
 }
 
 // A whole batch of frames, each with a context of its own, fits wherever TxRoom
