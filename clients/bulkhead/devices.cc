@@ -15,6 +15,7 @@
 #include "clients/bulkhead/scenario_file.h"
 #include "clients/bulkhead/table.h"
 #include "platform_service/doctor/diagnosis.h"
+#include "platform_service/pci/enumerate.h"
 
 namespace bulkhead::cli {
 namespace {
@@ -70,7 +71,13 @@ absl::Status AddRunning(const Context& context, Rows* rows) {
   for (const api::Device& device : devices.device()) {
     Row& row = (*rows)[absl::StrCat(
         device.address(), device.source() == "recorded" ? " recorded" : "")];
-    if (row.device.address().empty()) row.device = device;
+    if (row.device.address().empty()) {
+      row.device = device;
+      pci::PciDeviceInfo names;
+      names.class_code = device.class_code();
+      pci::FillNames(&names);
+      row.class_name = names.class_name;
+    }
     row.device.set_instance(device.instance());
     row.device.set_rule(device.rule());
     row.device.set_refused(device.refused());
