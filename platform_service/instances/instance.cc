@@ -455,6 +455,7 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   loop_.Cancel(std::exchange(attach_timer_, 0));
   reason_.clear();
   progress_.Restart();
+  TellConfig();  // It may have changed since the grant.
   Record("attached", "the NIC is driven");
   ShowStatus();
   OfferSession();
