@@ -102,31 +102,44 @@ bool DmaMap::Write(uint64_t iova, std::span<const uint8_t> data) {
   return true;
 }
 
-bool DmaMap::ReadQuad(uint64_t iova, uint64_t* out) {
-  if (!bus_master_) return false;
+template <typename T>
+T* DmaMap::FindOne(uint64_t iova, bool write) {
+  if (!bus_master_) return nullptr;
   size_t here;
-  uint8_t* data = Find(iova, sizeof(*out), /*write=*/false, &here);
-  if (data == nullptr) return false;
-  if (here < sizeof(*out) ||
-      reinterpret_cast<uintptr_t>(data) % sizeof(*out) != 0) {
+  uint8_t* data = Find(iova, sizeof(T), write, &here);
+  if (data == nullptr) return nullptr;
+  if (here < sizeof(T) || reinterpret_cast<uintptr_t>(data) % sizeof(T) != 0) {
     Bump(counters_.dma_faults);
-    return false;
+    return nullptr;
   }
-  *out = __atomic_load_n(reinterpret_cast<uint64_t*>(data), __ATOMIC_ACQUIRE);
+  return reinterpret_cast<T*>(data);
+}
+
+bool DmaMap::ReadQuad(uint64_t iova, uint64_t* out) {
+  const auto* quad = FindOne<uint64_t>(iova, /*write=*/false);
+  if (quad == nullptr) return false;
+  *out = __atomic_load_n(quad, __ATOMIC_ACQUIRE);
   return true;
 }
 
 bool DmaMap::WriteQuad(uint64_t iova, uint64_t value) {
-  if (!bus_master_) return false;
-  size_t here;
-  uint8_t* data = Find(iova, sizeof(value), /*write=*/true, &here);
-  if (data == nullptr) return false;
-  if (here < sizeof(value) ||
-      reinterpret_cast<uintptr_t>(data) % sizeof(value) != 0) {
-    Bump(counters_.dma_faults);
-    return false;
-  }
-  __atomic_store_n(reinterpret_cast<uint64_t*>(data), value, __ATOMIC_RELEASE);
+  auto* quad = FindOne<uint64_t>(iova, /*write=*/true);
+  if (quad == nullptr) return false;
+  __atomic_store_n(quad, value, __ATOMIC_RELEASE);
+  return true;
+}
+
+bool DmaMap::ReadWord(uint64_t iova, uint16_t* out) {
+  const auto* word = FindOne<uint16_t>(iova, /*write=*/false);
+  if (word == nullptr) return false;
+  *out = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+  return true;
+}
+
+bool DmaMap::WriteWord(uint64_t iova, uint16_t value) {
+  auto* word = FindOne<uint16_t>(iova, /*write=*/true);
+  if (word == nullptr) return false;
+  __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
   return true;
 }
 

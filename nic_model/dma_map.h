@@ -45,6 +45,10 @@ class DmaMap {
   // after (Write) or before (Read) everything else that the device does.
   [[nodiscard]] bool ReadQuad(uint64_t iova, uint64_t* out);
   [[nodiscard]] bool WriteQuad(uint64_t iova, uint64_t value);
+  // The same for a naturally aligned 16-bit word, and in one order with all
+  // other such accesses (virtio's indices: store one, then load the other's).
+  [[nodiscard]] bool ReadWord(uint64_t iova, uint16_t* out);
+  [[nodiscard]] bool WriteWord(uint64_t iova, uint16_t value);
 
  private:
   struct Range {
@@ -59,6 +63,9 @@ class DmaMap {
   // Where [iova, iova + bytes) begins, and in *here how many of the bytes lie
   // in the same range; nullptr counts the fault.
   uint8_t* Find(uint64_t iova, size_t bytes, bool write, size_t* here);
+  // The T at `iova`; nullptr, a counted fault, when it is not aligned or whole.
+  template <typename T>
+  T* FindOne(uint64_t iova, bool write);
 
   PortCounters& counters_;
   std::vector<Range> ranges_;  // By iova.

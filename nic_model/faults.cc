@@ -27,6 +27,9 @@ constexpr struct {
     {"identity_change", &Faults::identity_change},
     {"looping_capabilities", &Faults::looping_capabilities},
     {"absurd_bar", &Faults::absurd_bar},
+    {"split_rings", &Faults::split_rings},
+    {"no_event_index", &Faults::no_event_index},
+    {"bare", &Faults::bare},
 };
 
 }  // namespace

@@ -25,6 +25,10 @@ struct Faults {
   bool identity_change = false;   // Another MAC after every other reset.
   bool looping_capabilities = false;  // The list in config space has no end.
   bool absurd_bar = false;            // BAR0 is said to have 2^62 bytes.
+  // A virtio device that lacks what is optional: features not offered.
+  bool split_rings = false;     // VIRTIO_F_RING_PACKED
+  bool no_event_index = false;  // VIRTIO_F_EVENT_IDX
+  bool bare = false;            // Everything that a driver can do without.
 };
 
 // Turns the fault called `name` on. InvalidArgument lists the names.

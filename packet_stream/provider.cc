@@ -316,7 +316,9 @@ bool ProviderEnd::ArmDoorbell(bool tx_room) {
                 (tx_room ? kWakeForFrames : 0) | (rx_room ? kWakeForAcks : 0));
   if (tx_room && !tx_.PollBeforeSleep()) {
     BreakOnTail("tx submit", tx_.head(), tx_.claimed_tail());
-  } else if (rx_room && !rx_acks_.PollBeforeSleep()) {
+  } else if (!rx_acks_.PollBeforeSleep()) {
+    // Also when none are wanted: a driver whose rings are full would never see
+    // that its client lies.
     BreakOnTail("rx ack", rx_acks_.head(), rx_acks_.claimed_tail());
   }
   const bool acks_wait = rx_acks_.ready() > 0;

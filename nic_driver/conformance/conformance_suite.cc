@@ -21,6 +21,7 @@ testing::FakePlatformOptions Conformance::Options() const {
   options.driver_program = device.driver_program;
   options.model_program = device.model_program;
   options.model = device.model;
+  options.variant = device.variant;
   options.vendor = device.vendor;
   options.device = device.device;
   options.irq_vectors = device.irq_vectors;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "nic_model/vfio_user/client.h"
@@ -16,6 +17,8 @@ struct DeviceUnderTest {
   std::string driver_program;
   std::string model_program;
   std::string model;
+  // Names of nic_model/faults.h that make a variant of the model: in all tests.
+  std::vector<std::string> variant = {};
   uint32_t vendor = 0;
   uint32_t device = 0;
   uint32_t irq_vectors = 0;

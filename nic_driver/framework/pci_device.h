@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace bulkhead::nic_driver {
@@ -65,6 +66,17 @@ class PciDevice {
 
   // Reads `width` (1, 2 or 4) bytes of config space.
   virtual absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) = 0;
+
+  // Config space from its start on; where a read is a round trip, all of it is
+  // one. `out` has a multiple of 4 bytes, at most 256.
+  virtual absl::Status ReadConfigSpace(std::span<uint8_t> out) {
+    for (size_t at = 0; at < out.size(); ++at) {
+      auto byte = ReadConfig(static_cast<uint32_t>(at), 1);
+      if (!byte.ok()) return byte.status();
+      out[at] = static_cast<uint8_t>(*byte);
+    }
+    return absl::OkStatus();
+  }
 
   // The device does not answer any more: surprise removal.
   virtual bool gone() const = 0;

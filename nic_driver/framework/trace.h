@@ -75,6 +75,9 @@ class TracingDevice final : public PciDevice {
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override {
     return device_.ReadConfig(offset, width);
   }
+  absl::Status ReadConfigSpace(std::span<uint8_t> out) override {
+    return device_.ReadConfigSpace(out);
+  }
   bool gone() const override { return device_.gone(); }
   int closed_fd() const override { return device_.closed_fd(); }
 

@@ -40,6 +40,9 @@ class VfioUserDevice final : public PciDevice {
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
+  absl::Status ReadConfigSpace(std::span<uint8_t> out) override {
+    return client_->Read(vfio_user::kConfigRegion, 0, out);
+  }
   bool gone() const override { return gone_; }
   int closed_fd() const override { return client_->fd(); }
 

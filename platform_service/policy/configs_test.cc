@@ -28,7 +28,9 @@ Plan PlanOf(const std::string& path) {
   EXPECT_TRUE(listing.ok()) << listing.status();
   if (!listing.ok()) return {};
   const DriverCatalog drivers = {
-      {"e1000e", {"/bin/e1000e", "", {{0x8086, 0x10d3}}}}};
+      {"e1000e", {"/bin/e1000e", "", {{0x8086, 0x10d3}}}},
+      {"igb", {"/bin/igb", "", {{0x8086, 0x10c9}}}},
+      {"virtio_net", {"/bin/virtio_net", "", {{0x1af4, 0x1041}}}}};
   return MakePlan(*scenario, listing->devices, drivers);
 }
 
@@ -78,6 +80,14 @@ TEST(Configs, TwoAndEightNics) {
     EXPECT_EQ(entry.device.serial.substr(0, 14),
               "02-b8-" + entry.device.serial.substr(6, 2) + "-ff-ff");
   }
+}
+
+TEST(Configs, ThreeKinds) {
+  const Plan plan = PlanOf("configs/three_kinds.yaml");
+  EXPECT_EQ(Outcome(plan), (std::vector<std::string>{"1000:01:00.0=e1000e0",
+                                                     "1000:02:00.0=igb0",
+                                                     "1000:03:00.0=virtio0"}));
+  EXPECT_EQ(plan.entries[2].device.device_name, "Virtio 1.0 network device");
 }
 
 TEST(Configs, RecordedMachine) {

@@ -93,6 +93,7 @@ absl::Status FakePlatform::StartModel() {
   spec.set_owner_socket_fd(0);
   spec.set_driver_socket_fd(1);
   spec.set_counters_fd(2);
+  for (const std::string& fault : options_.variant) spec.add_fault(fault);
   for (const std::string& fault : options_.faults) spec.add_fault(fault);
   SeqpacketChannel far_end;
   if (options_.wire) {

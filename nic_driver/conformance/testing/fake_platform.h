@@ -36,6 +36,7 @@ struct FakePlatformOptions {
   uint32_t vendor = 0x8086;
   uint32_t device = 0x10d3;
   uint32_t irq_vectors = 3;
+  std::vector<std::string> variant;  // Faults that do not count as such.
   std::vector<std::string> faults;
   // false: the port echoes. true: what the NIC sends arrives at wire(), and the
   // other way about, a frame a packet.

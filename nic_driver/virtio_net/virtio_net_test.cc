@@ -1,0 +1,309 @@
+// Shows what the driver says to a device that cannot be driven safely, and that
+// it touches none of the frames' memory: the whole driver against the whole
+// model, without processes or sockets between them.
+#include "nic_driver/virtio_net/virtio_net.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "nic_driver/framework/fake_dma.h"
+#include "nic_model/network/network.h"
+#include "nic_model/virtio_net/device.h"
+#include "nic_model/virtio_net/layout.h"
+
+namespace bulkhead::nic_driver {
+namespace {
+
+namespace model = nic_model::virtio_net;
+
+// BARs and config space of the model; a test may answer reads in its place.
+class ModelDevice final : public PciDevice {
+ public:
+  explicit ModelDevice(model::VirtioNet& nic) : nic_(nic) {}
+
+  uint32_t Read32(int bar, uint32_t offset) override {
+    return Read(bar, offset, 4);
+  }
+  void Write32(int bar, uint32_t offset, uint32_t value) override {
+    Write(bar, offset, 4, value);
+  }
+  uint32_t Read(int bar, uint32_t offset, int width) override {
+    ++reads;
+    return Peek(bar, offset, width);
+  }
+  void ReadRun(int bar, uint32_t offset, int width,
+               std::span<uint32_t> out) override {
+    ++reads;
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] = Peek(bar, offset + static_cast<uint32_t>(i) * width, width);
+    }
+  }
+  void Write(int bar, uint32_t offset, int width, uint32_t value) override {
+    uint8_t bytes[4];
+    std::memcpy(bytes, &value, 4);
+    EXPECT_EQ(nic_.WriteRegion(bar, offset, std::span(bytes).first(width)), 0);
+  }
+  absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override {
+    uint32_t value = 0;
+    auto* bytes = reinterpret_cast<uint8_t*>(&value);
+    EXPECT_EQ(nic_.ReadRegion(vfio_user::kConfigRegion, offset,
+                              std::span(bytes, width)),
+              0);
+    return value;
+  }
+  bool gone() const override { return false; }
+
+  std::function<uint32_t(uint32_t offset, uint32_t value)> lie;
+  uint32_t reads = 0;
+
+ private:
+  uint32_t Peek(int bar, uint32_t offset, int width) {
+    uint32_t value = 0;
+    auto* bytes = reinterpret_cast<uint8_t*>(&value);
+    EXPECT_EQ(nic_.ReadRegion(bar, offset, std::span(bytes, width)), 0);
+    return lie ? lie(offset, value) : value;
+  }
+
+  model::VirtioNet& nic_;
+};
+
+class RecordingNetwork : public nic_model::Network {
+ public:
+  nic_model::SendResult Send(std::span<uint8_t> frame) override {
+    sent.emplace_back(frame.begin(), frame.end());
+    return nic_model::SendResult::kSent;
+  }
+  std::vector<std::vector<uint8_t>> sent;
+};
+
+// Gives the model what it gives the driver.
+class MappingDma final : public DmaPlatform {
+ public:
+  explicit MappingDma(model::VirtioNet& nic) : nic_(nic) {}
+  Task<absl::StatusOr<DmaMemory>> AllocDma(size_t bytes) override {
+    auto fd = *CreateSealedMemory("rings", bytes);
+    auto mapping = *Mapping::MapSealed(fd.get(), bytes, Access::kReadWrite);
+    EXPECT_EQ(nic_.MapDma(kRings, bytes, std::move(fd), 0, true, true), 0);
+    ring_bytes = bytes;
+    co_return DmaMemory(std::move(mapping), kRings);
+  }
+  void FreeDma(DmaMemory memory) override {
+    EXPECT_EQ(nic_.UnmapDma(memory.iova(), ring_bytes), 0);
+    ring_bytes = 0;
+  }
+  void RequestDma() override {}
+  Task<absl::Status> DmaEnabled() override { co_return absl::OkStatus(); }
+
+  static constexpr uint64_t kRings = 0x4000'0000;
+  size_t ring_bytes = 0;
+
+ private:
+  model::VirtioNet& nic_;
+};
+
+class VirtioNetTest : public ::testing::Test {
+ protected:
+  static constexpr uint64_t kFrames = 0x8000'0000;
+  static constexpr size_t kFramesBytes = 1 << 20;
+  static constexpr uint32_t kBufferBytes = 2048;
+  static constexpr nic_model::Mac kMac = {2, 0, 0, 0, 0, 7};
+
+  void SetUp() override {
+    nic_ = *model::VirtioNet::Create(*loop_, counters_, {kMac, 0, faults_, {}});
+    nic_->PlugIn(&network_);
+    auto fd = *CreateSealedMemory("frames", kFramesBytes);
+    frames_ = *Mapping::MapSealed(fd.get(), kFramesBytes, Access::kReadWrite);
+    ASSERT_EQ(nic_->MapDma(kFrames, kFramesBytes, std::move(fd), 0, true, true),
+              0);
+    const uint8_t bus_master[] = {0x06, 0x00};
+    ASSERT_EQ(nic_->WriteRegion(vfio_user::kConfigRegion, 4, bus_master), 0);
+    device_ = std::make_unique<ModelDevice>(*nic_);
+    dma_ = std::make_unique<MappingDma>(*nic_);
+    driver_ = VirtioNet::Create(DriverContext{
+        *loop_, *device_, *dma_, {"0000:01:00.0", 0x1af4, 0x1041}, 3});
+  }
+
+  absl::StatusOr<NicFacts> Attach() {
+    return RunToEnd(*loop_, driver_->Attach());
+  }
+  void Up() {
+    const auto facts = Attach();
+    ASSERT_TRUE(facts.ok()) << facts.status();
+    facts_ = *facts;
+    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes));
+    ASSERT_TRUE(link.ok()) << link.status();
+    link_ = *link;
+  }
+  void GiveRxBuffers(uint32_t count) {
+    std::vector<RxBuffer> buffers;
+    for (uint32_t i = 0; i < count; ++i) {
+      buffers.push_back({kFrames + i * kBufferBytes, i});
+    }
+    driver_->RxRefill(buffers);
+  }
+  std::vector<uint8_t> ToUs(size_t bytes, uint8_t fill) {
+    std::vector<uint8_t> frame(bytes, fill);
+    std::copy(kMac.begin(), kMac.end(), frame.begin());
+    return frame;
+  }
+  std::vector<RxPiece> Harvest() {
+    std::vector<RxPiece> pieces(kBatchPieces);
+    pieces.resize(driver_->RxHarvest(pieces));
+    return pieces;
+  }
+  std::vector<uint8_t> Buffer(uint32_t buffer, size_t bytes) {
+    const uint8_t* data = frames_.data() + buffer * kBufferBytes;
+    return {data, data + bytes};
+  }
+
+  nic_model::Faults faults_;
+  nic_model::PortCounters counters_ = {};
+  std::unique_ptr<EventLoop> loop_ = *EventLoop::Create();
+  RecordingNetwork network_;
+  std::unique_ptr<model::VirtioNet> nic_;
+  Mapping frames_;
+  std::unique_ptr<ModelDevice> device_;
+  std::unique_ptr<MappingDma> dma_;
+  std::unique_ptr<VirtioNet> driver_;
+  NicFacts facts_;
+  LinkStatus link_;
+};
+
+TEST_F(VirtioNetTest, AttachAndStartTellTheNic) {
+  Up();
+  EXPECT_EQ(facts_.mac, kMac);
+  EXPECT_EQ(facts_.max_mtu, 9000u);
+  EXPECT_EQ(link_, (LinkStatus{true, 10'000, true}));
+  // A recovery pays for each: status, features (2), queues (3), MAC, MTU;
+  // status, queue, link (3).
+  EXPECT_LE(device_->reads, 13u);
+}
+
+// S3: a device that goes round the IOMMU is not driven.
+TEST_F(VirtioNetTest, S3_RefusesADeviceWithoutAccessPlatform) {
+  uint32_t select = 0;
+  device_->lie = [&select](uint32_t offset, uint32_t value) {
+    if (offset == model::kDeviceFeature && select++ == 1) {
+      return value & ~uint32_t{1 << 1};
+    }
+    return value;
+  };
+  const auto facts = Attach();
+  ASSERT_FALSE(facts.ok());
+  EXPECT_NE(facts.status().message().find("iommu_platform=on"),
+            std::string::npos)
+      << facts.status();
+  EXPECT_EQ(dma_->ring_bytes, 0u) << "it got no memory";
+}
+
+// The header never lies in the session's memory: a frame begins at its first
+// byte, whatever its length.
+TEST_F(VirtioNetTest, S3_FramesBeginWhereTheirBufferBegins) {
+  Up();
+  GiveRxBuffers(64);
+  for (const size_t bytes : {60u, 1514u, 2048u}) {
+    const std::vector<uint8_t> frame = ToUs(bytes, static_cast<uint8_t>(bytes));
+    nic_->Receive(frame);
+    nic_->EndReceive();
+    const std::vector<RxPiece> pieces = Harvest();
+    ASSERT_EQ(pieces.size(), 1u);
+    EXPECT_EQ(pieces[0].length, bytes);
+    EXPECT_EQ(Buffer(pieces[0].buffer, bytes), frame);
+  }
+}
+
+// With a large MTU a chain holds several buffers; what a short frame does not
+// fill serves the next frame, and nothing is lost on the way.
+TEST_F(VirtioNetTest, S2_UnusedBuffersOfAChainServeAgain) {
+  ASSERT_TRUE(driver_->Configure({.mtu = 9000, .multicast = {}}).ok());
+  Up();
+  GiveRxBuffers(10);
+  std::vector<bool> seen(10, false);
+  for (uint32_t i = 0; i < 6; ++i) {
+    nic_->Receive(ToUs(60, static_cast<uint8_t>(i)));
+    nic_->EndReceive();
+    const std::vector<RxPiece> pieces = Harvest();
+    ASSERT_EQ(pieces.size(), 1u) << i;
+    ASSERT_LT(pieces[0].buffer, 10u);
+    EXPECT_FALSE(seen[pieces[0].buffer]) << "a client still has it";
+    seen[pieces[0].buffer] = true;
+  }
+  // Four are left: less than a jumbo frame needs, enough for one of 8,000.
+  nic_->Receive(ToUs(8000, 0x55));
+  nic_->EndReceive();
+  EXPECT_EQ(Harvest().size(), 4u);
+}
+
+// A change of the MTU rebuilds the receive ring: what had arrived stays, in
+// order, and the longer frame finds room at once.
+TEST_F(VirtioNetTest, S8_TheMtuChangesWithoutLosingAFrame) {
+  Up();
+  GiveRxBuffers(64);
+  for (uint8_t i = 0; i < 5; ++i) nic_->Receive(ToUs(100, i));
+  nic_->EndReceive();
+  ASSERT_TRUE(driver_->Configure({.mtu = 9000, .multicast = {}}).ok());
+  nic_->Receive(ToUs(9000, 5));
+  nic_->EndReceive();
+  std::vector<RxPiece> pieces = Harvest();
+  ASSERT_EQ(pieces.size(), 5u);
+  for (uint8_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(Buffer(pieces[i].buffer, 100)[50], i);
+  }
+  pieces = Harvest();
+  ASSERT_EQ(pieces.size(), 5u);
+  EXPECT_TRUE(pieces[3].more);
+  EXPECT_FALSE(pieces[4].more);
+  EXPECT_EQ(counters_.rx_oversize, 0u);
+}
+
+TEST_F(VirtioNetTest, SendsPiecesAsOneFrame) {
+  Up();
+  std::vector<TxPiece> pieces;
+  for (uint32_t i = 0; i < 3; ++i) {
+    std::memset(frames_.data() + i * kBufferBytes, static_cast<int>(i), 100);
+    pieces.push_back({.iova = kFrames + i * kBufferBytes,
+                      .buffer = i,
+                      .length = 100,
+                      .more = i < 2});
+  }
+  driver_->TxSubmit(pieces);
+  ASSERT_EQ(network_.sent.size(), 1u);
+  EXPECT_EQ(network_.sent[0].size(), 300u);
+  EXPECT_EQ(network_.sent[0][299], 2);
+  std::vector<TxDone> done(kBatchPieces);
+  EXPECT_EQ(driver_->TxReap(done), 3u);
+}
+
+// Stop leaves nothing with the device, and says what was on its way.
+TEST_F(VirtioNetTest, S4_AfterStopTheDeviceHasNothing) {
+  Up();
+  GiveRxBuffers(64);
+  nic_->Receive(ToUs(100, 1));
+  nic_->EndReceive();
+  const auto report = RunToEnd(*loop_, driver_->Stop());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->rx_unclaimed_frames, 1u);
+  ASSERT_EQ(nic_->UnmapDma(kFrames, kFramesBytes), 0);
+  nic_->Receive(ToUs(100, 2));
+  nic_->EndReceive();
+  EXPECT_EQ(counters_.dma_faults, 0u);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());
+  EXPECT_EQ(dma_->ring_bytes, 0u);
+}
+
+// A device that met an error says so once; the driver ends with that reason.
+TEST_F(VirtioNetTest, NeedsResetEndsTheDriver) {
+  Up();
+  device_->lie = [](uint32_t offset, uint32_t value) {
+    return offset == model::kDeviceStatus ? value | model::kNeedsReset : value;
+  };
+  EXPECT_NE(driver_->HandleIrq(2).failure, nullptr);
+}
+
+}  // namespace
+}  // namespace bulkhead::nic_driver

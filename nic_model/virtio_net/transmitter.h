@@ -1,0 +1,58 @@
+// The transmit queue: chains of a header and a frame, to the network.
+// Virtio 1.2, section 5.1.6.2.
+#ifndef BULKHEAD_NIC_MODEL_VIRTIO_NET_TRANSMITTER_H_
+#define BULKHEAD_NIC_MODEL_VIRTIO_NET_TRANSMITTER_H_
+
+#include <array>
+#include <cstdint>
+
+#include "nic_model/counters.h"
+#include "nic_model/dma_map.h"
+#include "nic_model/network/network.h"
+#include "nic_model/virtio_net/virtqueue.h"
+
+namespace bulkhead::nic_model::virtio_net {
+
+// Every frame ends as tx_frames, tx_bad or network_dropped (S8). A chain that
+// holds no frame, or lies outside the DMA map, is given back and counted bad.
+class Transmitter {
+ public:
+  Transmitter(DmaMap& dma, PortCounters& counters)
+      : dma_(dma), counters_(counters) {}
+
+  enum class Outcome : uint8_t {
+    kIdle,    // Nothing more to send.
+    kMore,    // The budget was used up.
+    kBusy,    // The network takes no more: Resume, then Process.
+    kBroken,  // The ring makes no sense.
+  };
+  // Sends up to `budget` frames. `checksums`: VIRTIO_NET_F_CSUM was negotiated.
+  Outcome Process(Virtqueue& queue, Network& network, uint32_t budget,
+                  bool link_up, bool checksums);
+  void Resume() { busy_ = false; }
+  // The queue is gone; so is a frame under way: the host was not told that it
+  // was sent.
+  void Reset() { busy_ = assembled_ = false; }
+
+  uint64_t frames_done() const { return frames_done_; }
+
+ private:
+  // The frame of chain_ to frame_; false: there is none.
+  bool Gather(bool checksums);
+  // False: the network is busy.
+  bool Send(Network& network, bool link_up);
+
+  DmaMap& dma_;
+  PortCounters& counters_;
+  Chain chain_;
+  std::array<uint8_t, kMaxFrameBytes> frame_;
+  size_t bytes_ = 0;
+  bool assembled_ = false;  // chain_ was taken and is not given back yet.
+  bool good_ = false;
+  bool busy_ = false;
+  uint64_t frames_done_ = 0;
+};
+
+}  // namespace bulkhead::nic_model::virtio_net
+
+#endif  // BULKHEAD_NIC_MODEL_VIRTIO_NET_TRANSMITTER_H_
