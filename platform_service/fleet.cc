@@ -68,11 +68,6 @@ policy::Plan Fleet::MakePlan(const policy::Scenario& scenario,
       entry.refused =
           "a recorded device can be looked at, not driven; it is not here";
     }
-    if (entry.device.source == pci::Source::kSysfs) {
-      entry.refused =
-          "no VFIO support yet: this version drives simulated NICs only; the "
-          "device stays with its kernel driver";
-    }
   }
   return plan;
 }
@@ -97,7 +92,9 @@ void Fleet::RemoveAll(std::function<void(uint32_t stopped)> done) {
 }
 
 void Fleet::CheckEmpty() {
-  if (!emptied_ || !instances_.empty() || !ports_.empty()) return;
+  if (!emptied_ || !instances_.empty() || !ports_.empty() || !cards_.empty()) {
+    return;
+  }
   // Switches go last, since they are nobody's device.
   for (const std::string& name : wires_.ProcessNames()) leaving_.insert(name);
   wires_.Apply({}).IgnoreError();
@@ -112,7 +109,9 @@ void Fleet::CheckEmpty() {
 void Fleet::Settle() {
   if (ending_) return;
   RemoveUnwanted();
+  RemoveUnwantedCards();
   StartPorts();
+  StartCards();
   StartInstances();
 }
 
@@ -177,11 +176,14 @@ void Fleet::StartInstances() {
       }
       continue;
     }
-    SimPort* port = PortOf(entry);
+    Nic* nic = NicOf(entry);
     // S1: the device's last instance must have gone.
-    if (port == nullptr || InstanceOn(port->nic().name) != nullptr) continue;
+    if (nic == nullptr ||
+        InstanceOn(policy::DeviceKey(entry.device)) != nullptr) {
+      continue;
+    }
     absl::StatusOr<std::unique_ptr<Instance>> instance =
-        Instance::Create(loop_, link_, SpecOf(entry), *port);
+        Instance::Create(loop_, link_, SpecOf(entry), *nic);
     if (!instance.ok()) {
       link_.Record(entry.instance, 0, "refused", instance.status().message());
       continue;
@@ -189,8 +191,11 @@ void Fleet::StartInstances() {
     Instance* raw = instance->get();
     instances_[entry.instance] = *std::move(instance);
     raw->Define();
-    if (port->device() != nullptr) {
-      fresh_ports_.insert(port->nic().name);
+    if (nic->device() == nullptr) continue;
+    if (entry.device.source == pci::Source::kSysfs) {
+      raw->OnDeviceUp(entry.device);
+    } else {
+      fresh_ports_.insert(entry.device.name);
       EnumerateSoon();
     }
   }
@@ -215,9 +220,19 @@ SimPort* Fleet::PortOf(const policy::PlanEntry& entry) const {
   return it == ports_.end() ? nullptr : it->second.get();
 }
 
-Instance* Fleet::InstanceOn(const std::string& port) const {
+Nic* Fleet::NicOf(const policy::PlanEntry& entry) const {
+  if (entry.device.source != pci::Source::kSysfs) return PortOf(entry);
+  const auto it = cards_.find(entry.device.address);
+  return it == cards_.end() || leaving_cards_.count(it->first) != 0
+             ? nullptr
+             : it->second.get();
+}
+
+Instance* Fleet::InstanceOn(const std::string& device_key) const {
   for (const auto& [name, instance] : instances_) {
-    if (instance->spec().device.name == port) return instance.get();
+    if (policy::DeviceKey(instance->spec().device) == device_key) {
+      return instance.get();
+    }
   }
   return nullptr;
 }
@@ -431,12 +446,26 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
     }
     ports_[nic.name] = *std::move(port);
   }
+  for (const policy::PlanEntry& planned : plan_.entries) {
+    const std::string& address = planned.device.address;
+    if (!planned.driven() || planned.device.source != pci::Source::kSysfs) {
+      continue;
+    }
+    std::optional<ParkedEntry> entry = take("vfio/" + address);
+    if (!entry.has_value()) continue;
+    std::unique_ptr<VfioNic>& card = cards_[address] = MakeCard(planned);
+    if (const absl::Status status = card->Restore(*std::move(entry));
+        !status.ok()) {
+      LogError(absl::StrCat(address, ": ", status.message()));
+    }
+    OpenKernelLog();
+  }
   for (policy::PlanEntry& planned : plan_.entries) {
-    SimPort* port = PortOf(planned);
-    if (!planned.driven() || port == nullptr) continue;
+    Nic* nic = NicOf(planned);
+    if (!planned.driven() || nic == nullptr) continue;
     std::optional<ParkedEntry> entry = take("instance/" + planned.instance);
     if (!entry.has_value()) continue;
-    auto instance = Instance::Restore(loop_, link_, SpecOf(planned), *port,
+    auto instance = Instance::Restore(loop_, link_, SpecOf(planned), *nic,
                                       *std::move(entry));
     if (!instance.ok()) {
       LogError(
@@ -444,7 +473,9 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
       continue;
     }
     instances_[planned.instance] = *std::move(instance);
-    if (port->device() != nullptr) fresh_ports_.insert(port->nic().name);
+    if (nic->device() != nullptr && !planned.device.name.empty()) {
+      fresh_ports_.insert(planned.device.name);
+    }
   }
   if (!fresh_ports_.empty()) EnumerateSoon();
 }

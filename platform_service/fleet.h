@@ -24,6 +24,10 @@
 #include "platform_service/policy/matcher.h"
 #include "platform_service/policy/plan_diff.h"
 #include "platform_service/supervisor_link.h"
+#include "platform_service/vfio/function_taker.h"
+#include "platform_service/vfio/kernel_log.h"
+#include "platform_service/vfio/reset_ladder.h"
+#include "platform_service/vfio/vfio_nic.h"
 
 namespace bulkhead::platform {
 
@@ -52,8 +56,15 @@ class Fleet {
   // Ends everything; `done` gets the number of processes that ran.
   void RemoveAll(std::function<void(uint32_t stopped)> done);
 
+  // Gives back what a system that was killed had taken (S10). Waits for it.
+  void GiveBackStale();
+  // At the end: gives back what is still held. Does nothing while there are
+  // instances, since the next platform service takes over then.
+  void GiveBackAtEnd();
+
   // Takes back what an earlier platform service parked: entries "wire/…",
-  // "port/…", "instance/…" of `entries`, with `plan` as the running plan.
+  // "port/…", "vfio/…", "instance/…" of `entries`, with `plan` as the running
+  // plan.
   void Restore(policy::Plan plan, ParkedEntries* entries);
 
   // Takes every step towards the plan that can be taken now.
@@ -80,6 +91,10 @@ class Fleet {
   const std::map<std::string, std::unique_ptr<SimPort>>& ports() const {
     return ports_;
   }
+  // Real NICs, by address.
+  const std::map<std::string, std::unique_ptr<VfioNic>>& cards() const {
+    return cards_;
+  }
   // Null when there is none of that name, or it is on its way out.
   Instance* FindInstance(const std::string& name) const;
   const Wires& wires() const { return wires_; }
@@ -95,10 +110,12 @@ class Fleet {
         link_(link),
         places_(std::move(places)),
         bus_(std::move(bus)),
-        wires_(link, places_.bin_dir) {}
+        wires_(link, places_.bin_dir),
+        taker_(std::make_unique<Sysfs>(), RecordsOf(places_.run_dir)) {}
 
   void RemoveUnwanted();
   void StartPorts();
+  void StartCards();
   void StartInstances();
   void UpdateInstance(Instance& instance, const policy::PlanEntry& entry);
   InstanceSpec SpecOf(const policy::PlanEntry& entry) const;
@@ -106,7 +123,17 @@ class Fleet {
   SimPort::Handlers HandlersFor(const std::string& port);
   ModelPlace PlaceOfModel() const;
   SimPort* PortOf(const policy::PlanEntry& entry) const;
-  Instance* InstanceOn(const std::string& port) const;
+  // Null: not there yet, or refused.
+  Nic* NicOf(const policy::PlanEntry& entry) const;
+  // By policy::DeviceKey: a port's name, a card's address.
+  Instance* InstanceOn(const std::string& device_key) const;
+
+  std::unique_ptr<VfioNic> MakeCard(const policy::PlanEntry& entry);
+  void RemoveUnwantedCards();
+  void OnCardUp(const std::string& address);
+  void OnGivenBack(const std::string& address);
+  void OpenKernelLog();
+  void OnFault(const DeviceFault& fault);
 
   void OnPortUp(const std::string& port);
   void OnPortDown(const std::string& port, const std::string& reason);
@@ -124,6 +151,11 @@ class Fleet {
   Wires wires_;
   policy::Plan plan_;
   std::map<std::string, std::unique_ptr<SimPort>> ports_;
+  FunctionTaker taker_;
+  ResetMemory resets_;
+  std::map<std::string, std::unique_ptr<VfioNic>> cards_;
+  std::set<std::string> leaving_cards_;  // Being given back.
+  std::unique_ptr<KernelLog> kernel_log_;
   std::map<std::string, std::unique_ptr<Instance>> instances_;
   std::set<std::string> leaving_;      // Removed was not heard of yet.
   std::set<std::string> fresh_ports_;  // To be enumerated.

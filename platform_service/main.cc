@@ -1,4 +1,7 @@
 // platform_service --run_dir=DIR --bin_dir=DIR --scenario=FILE
+// platform_service --run_dir=DIR --give_back[=ADDRESS] | --guard=PID
+//
+// The second form gives real NICs back, see vfio/helper.h.
 //
 // Started by the supervisor, with its channel on descriptor 3. Ends with exit
 // status 0 on SIGTERM; 2 on wrong usage.
@@ -11,10 +14,12 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
@@ -23,6 +28,7 @@
 #include "base/log.h"
 #include "base/seqpacket.h"
 #include "platform_service/platform.h"
+#include "platform_service/vfio/helper.h"
 
 namespace bulkhead::platform {
 namespace {
@@ -95,10 +101,29 @@ absl::Status Run(PlatformOptions options) {
       loop->Watch(signals.get(), EPOLLIN, [&](uint32_t) { loop->Stop(); }));
   loop->Run();
   loop->Unwatch(watch);
+  platform->GiveBack();
   platform->RemoveFiles();
   // gRPC's threads may wait for answers of a core that has stopped: nothing is
   // left that a destructor would have to give back.
   ::_exit(0);
+}
+
+// The exit status of a helper; nullopt: this is no helper.
+std::optional<int> RunAsHelper(int argc, char** argv) {
+  if (argc != 3) return std::nullopt;
+  absl::string_view run_dir = argv[1];
+  absl::string_view order = argv[2];
+  if (!absl::ConsumePrefix(&run_dir, "--run_dir=")) return std::nullopt;
+  if (absl::ConsumePrefix(&order, "--give_back")) {
+    absl::ConsumePrefix(&order, "=");
+    return RunGiveBack(std::string(run_dir), std::string(order));
+  }
+  int pid = 0;
+  if (!absl::ConsumePrefix(&order, "--guard=") ||
+      !absl::SimpleAtoi(order, &pid)) {
+    return std::nullopt;
+  }
+  return RunGuard(std::string(run_dir), pid);
 }
 
 }  // namespace
@@ -107,6 +132,7 @@ absl::Status Run(PlatformOptions options) {
 int main(int argc, char** argv) {
   using namespace bulkhead;
   SetLogName("platform_service");
+  if (const auto status = platform::RunAsHelper(argc, argv)) return *status;
   auto options = platform::ParseArguments(argc, argv);
   if (!options.ok()) {
     std::fprintf(stderr,

@@ -114,6 +114,7 @@ void Platform::HandleRestored(uint32_t generation) {
 absl::Status Platform::StartFresh() {
   up_since_ns_ = MonotonicNs();
   scenario_path_ = options_.scenario;
+  fleet_->GiveBackStale();
   ASSIGN_OR_RETURN(UniqueFd session_socket,
                    ListenSeqpacket(options_.run_dir + "/session.sock", 0600));
   ASSIGN_OR_RETURN(UniqueFd platform_socket,
@@ -277,7 +278,8 @@ void Platform::ShutDown() {
 
 void Platform::RemoveFiles() {
   std::error_code ignored;
-  for (const char* name : {"session.sock", "platform.sock", "models", "bus"}) {
+  for (const char* name :
+       {"session.sock", "platform.sock", "models", "bus", "guard.lock"}) {
     std::filesystem::remove_all(absl::StrCat(options_.run_dir, "/", name),
                                 ignored);
   }

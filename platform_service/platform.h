@@ -56,6 +56,8 @@ class Platform final : public OperatorApi {
   void Down(std::function<void(uint32_t stopped)> done) override;
   void ShutDown() override;
 
+  // Gives back the NICs that are still held (S10).
+  void GiveBack() { fleet_->GiveBackAtEnd(); }
   // Takes away every file that this system made in the run directory (S10).
   void RemoveFiles();
 

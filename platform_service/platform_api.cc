@@ -103,6 +103,12 @@ v1::Status Platform::GetStatus() {
       status.add_warning(absl::StrCat("NIC ", name, ": ", port->down_reason()));
     }
   }
+  for (const auto& [address, card] : fleet_->cards()) {
+    if (card->device() == nullptr) {
+      status.add_warning(
+          absl::StrCat("NIC ", address, ": ", card->down_reason()));
+    }
+  }
   for (const policy::PlanEntry& entry : fleet_->plan().entries) {
     if (entry.refused.empty()) continue;
     status.add_warning(

@@ -11,8 +11,8 @@
 namespace bulkhead::supervisor {
 namespace {
 
-// It may have to give devices back.
-constexpr std::chrono::seconds kStopTimeout(3);
+// It may have to give devices back, each of which the kernel takes a reset for.
+constexpr std::chrono::seconds kStopTimeout(15);
 constexpr std::chrono::milliseconds kExitGrace(200);
 
 }  // namespace

@@ -42,7 +42,7 @@ class PlatformProcess {
   // It cannot be talked with any more: unless it ends by itself it is killed,
   // and a new one takes over.
   void Kill(const std::string& cause);
-  // SIGTERM, and SIGKILL after three seconds.
+  // SIGTERM, and SIGKILL after fifteen seconds.
   void Stop();
 
   int pid() const { return process_ == nullptr ? 0 : process_->pid(); }

@@ -62,8 +62,8 @@ class Wait {
   // Whether all is up; the reasons why not in lacking(), and parked() says
   // whether waiting longer is of use.
   bool Look() {
-    if (!Listens(context_.run_dir.PlatformSocket())) return false;
     if (connection_ == nullptr) {
+      if (!Listens(context_.run_dir.PlatformSocket())) return false;
       connection_ = Connection::Create(context_.run_dir, 2000);
     }
     absl::StatusOr<api::Status> status = connection_->GetStatus();

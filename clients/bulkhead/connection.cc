@@ -18,7 +18,9 @@ class GrpcConnection : public Connection {
     grpc::ChannelArguments arguments;
     // A platform service that restarts is back within milliseconds.
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 10);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 10);
+    // How long a connection may take to be made, by its effect: a platform
+    // service that is taking cards accepts later.
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     stub_ = api::Platform::NewStub(grpc::CreateCustomChannel(

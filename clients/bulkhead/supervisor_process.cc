@@ -25,6 +25,7 @@ constexpr uint64_t kOwnershipNs = 5'000'000'000;
 constexpr int kExitMs = 5000;
 constexpr int kTermMs = 2000;
 constexpr int kKillMs = 2000;
+constexpr int kGiveBackMs = 60'000;
 
 absl::Status CheckProgram(const std::string& path) {
   if (::access(path.c_str(), X_OK) == 0) return absl::OkStatus();
@@ -170,6 +171,31 @@ absl::StatusOr<RunningSupervisor> StartSupervisor(
   return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
 }
 
+// Real cards that a killed system left with VFIO: the kernel's drivers get them
+// back (S10).
+absl::Status GiveBackCards(const Context& context) {
+  const std::string& run_dir = context.run_dir.path();
+  if (::access((run_dir + "/taken").c_str(), F_OK) != 0) {
+    return absl::OkStatus();
+  }
+  const std::string platform =
+      context.bin_dir + "/platform_service/platform_service";
+  RETURN_IF_ERROR(CheckProgram(platform));
+  ASSIGN_OR_RETURN(
+      const pid_t pid,
+      Spawn({platform, absl::StrCat("--run_dir=", run_dir), "--give_back"},
+            STDERR_FILENO));
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!AwaitExit(pidfd.get(), kGiveBackMs) ||
+      ::access((run_dir + "/taken").c_str(), F_OK) == 0) {
+    return absl::InternalError(absl::StrCat(
+        "give the cards in ", run_dir,
+        "/taken back to the kernel's drivers: it did not succeed; are you "
+        "root? `bulkhead down` tries again"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ShutDownReport> ShutDown(const Context& context) {
   ShutDownReport report;
   ASSIGN_OR_RETURN(const auto running, context.run_dir.FindSupervisor());
@@ -177,6 +203,7 @@ absl::StatusOr<ShutDownReport> ShutDown(const Context& context) {
     report.ran = true;
     RETURN_IF_ERROR(EndSupervisor(*running, context.run_dir, report));
   }
+  RETURN_IF_ERROR(GiveBackCards(context));
   RETURN_IF_ERROR(context.run_dir.RemoveFiles());
   return report;
 }

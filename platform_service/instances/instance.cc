@@ -283,6 +283,7 @@ void Instance::EndGeneration() {
   DropChannel();
   session_offered_ = false;
   first_frame_seen_ = false;
+  dma_on_ns_ = 0;
   adopted_generation_ = 0;
   facts_ = {};
   counters_.Fold();

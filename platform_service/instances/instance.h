@@ -105,6 +105,11 @@ class Instance {
 
   void OnDeviceUp(const pci::PciDeviceInfo& device);
   void OnDeviceDown(const std::string& reason);
+  // The IOMMU blocked an access of the device: its driver gave it an address
+  // that it has not (S3).
+  void OnDmaFault(const std::string& text);
+  // The device told the bus of an error.
+  void OnBusError(const std::string& text) { Record("aer", text); }
   void OnState(const supervisor::ProcessState& state);
   void OnDied(const supervisor::FromSupervisor::Died& died);
   // The supervisor could not do what was asked. An instance whose program
@@ -213,6 +218,7 @@ class Instance {
   bool removing_ = false;   // Remove was sent.
   bool redefining_ = false;
   uint64_t begin_ns_ = 0;
+  uint64_t dma_on_ns_ = 0;  // When this generation got it; 0: not yet.
   policy::NicConfigSpec told_config_;  // What this generation was told last.
 
   NicFacts facts_;

@@ -87,7 +87,18 @@ void Instance::HandleEnableDma(const FromDriver::EnableDma& request) {
   ToDriver reply;
   reply.mutable_dma_enabled()->set_request(request.request());
   channel_->Send(reply);
+  dma_on_ns_ = MonotonicNs();
   Record("dma_on", "bus mastering on, as the driver asked");
+}
+
+void Instance::OnDmaFault(const std::string& text) {
+  // Between a fault and the word of it: one of the generation before is not
+  // held against this one.
+  constexpr uint64_t kLateNs = 1'000'000;
+  Record("dma_fault", text);
+  if (dma_on_ns_ == 0 || MonotonicNs() - dma_on_ns_ < kLateNs) return;
+  dma_on_ns_ = 0;  // Once for each generation.
+  Breach(absl::StrCat("DMA outside its map: ", text));
 }
 
 void Instance::HandleLink(const FromDriver::Link& link) {

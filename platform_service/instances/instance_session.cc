@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "platform_service/instances/instance.h"
 #include "platform_service/parking/state.pb.h"
@@ -263,6 +264,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
              [raw](const std::string& reason) { raw->Breach(reason); }}));
     instance->begun_generation_ = state.generation();
     instance->adopted_generation_ = state.generation();
+    instance->dma_on_ns_ = MonotonicNs();
     instance->dead_generation_ = state.generation() - 1;
     instance->phase_ = state.attached() ? Phase::kAttached : Phase::kGranting;
   } else {

@@ -53,10 +53,6 @@ std::string WhyRefused(const DriverRule& rule, const PciDeviceInfo& device,
                         "; `take: true` in ", rule_place,
                         " would take it all the same (S9)");
   }
-  if (device.source == Source::kSysfs) {
-    return "it is a real card, and this version drives simulated ones only; "
-           "describe one under `simulated:`";
-  }
   const auto program = drivers.find(rule.driver);
   if (program == drivers.end()) {
     return absl::StrCat("there is no driver ", rule.driver,

@@ -248,8 +248,15 @@ INSTANTIATE_TEST_SUITE_P(
         RefusalCase{
             "Real",
             [](PciDeviceInfo* d, DriverRule*) { d->source = Source::kSysfs; },
-            "it is a real card, and this version drives simulated ones "
-            "only; describe one under `simulated:`"},
+            ""},
+        RefusalCase{"S9_RealAndUsedByTheMachine",
+                    [](PciDeviceInfo* d, DriverRule*) {
+                      d->source = Source::kSysfs;
+                      d->used_by = "eth0 carries the default route";
+                    },
+                    "the machine itself uses it: eth0 carries the default "
+                    "route; `take: true` in s.yaml:7 would take it all the "
+                    "same (S9)"},
         RefusalCase{"NoDriver",
                     [](PciDeviceInfo*, DriverRule* r) { r->driver = "none"; },
                     "there is no driver none; name another one in s.yaml:7"},

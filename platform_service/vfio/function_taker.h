@@ -1,0 +1,82 @@
+// Takes PCIe functions from the kernel's drivers, and gives them back (S10).
+#ifndef BULKHEAD_PLATFORM_SERVICE_VFIO_FUNCTION_TAKER_H_
+#define BULKHEAD_PLATFORM_SERVICE_VFIO_FUNCTION_TAKER_H_
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "platform_service/vfio/sysfs.h"
+
+namespace bulkhead::platform {
+
+// What a function was before it was taken.
+struct TakenRecord {
+  std::string address;
+  std::string driver;           // Empty: none was bound.
+  std::string driver_override;  // Empty: none was set.
+  std::string reset_method;     // As sysfs showed it; empty: unknown.
+  std::string interface;        // Its Linux interface; empty: none.
+  bool interface_up = false;    // That was set up.
+
+  bool operator==(const TakenRecord&) const = default;
+};
+
+// A record is written before anything is changed and removed when everything is
+// as it was: whoever finds one, however this process ended, can undo it.
+//
+// Guarantees: Take changes everything or, when it fails, nothing. GiveBack can
+// be repeated. Only functions with a record are ever given back.
+class FunctionTaker {
+ public:
+  // `records` is a directory, made when it is needed.
+  FunctionTaker(std::unique_ptr<Sysfs> sysfs, std::string records)
+      : sysfs_(std::move(sysfs)), records_(std::move(records)) {}
+
+  // Why the function cannot be taken: FailedPrecondition with the cause and
+  // what mends it. Looks only.
+  absl::Status Check(const std::string& address) const;
+  // Binds the function to vfio-pci. Returns its IOMMU group's number.
+  absl::StatusOr<int> Take(const std::string& address);
+  // As the record says. Nobody may hold the function's VFIO descriptor any
+  // more, or this waits for them.
+  absl::Status GiveBack(const std::string& address);
+
+  // The functions that have a record.
+  std::vector<std::string> Taken() const;
+  Sysfs& sysfs() { return *sysfs_; }
+
+ private:
+  absl::Status CheckGroup(const std::string& address) const;
+  absl::Status Bind(const std::string& address);
+  absl::Status Unbind(const std::string& address);
+  absl::Status Restore(const TakenRecord& record);
+  void LookAtInterface(TakenRecord* record) const;
+  void RestoreInterface(const TakenRecord& record) const;
+  std::string InterfaceOf(const std::string& address) const;
+  absl::Status Remember(const TakenRecord& record) const;
+  absl::StatusOr<TakenRecord> Recall(const std::string& address) const;
+  absl::Status Forget(const std::string& address) const;
+
+  std::unique_ptr<Sysfs> sysfs_;
+  const std::string records_;
+};
+
+// Gives back whatever RUN_DIR/taken has records of; for the end of a system,
+// and for the time after one that was killed. Returns how many.
+absl::StatusOr<int> GiveBackAll(const std::string& run_dir);
+
+// Where the records are.
+std::string RecordsOf(const std::string& run_dir);
+
+// One line "key=value" each; what does not belong to a record is DataLoss.
+std::string RecordText(const TakenRecord& record);
+absl::StatusOr<TakenRecord> ParseRecord(const std::string& address,
+                                        absl::string_view text);
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_VFIO_FUNCTION_TAKER_H_

@@ -1,0 +1,213 @@
+// Plays the kernel over a tree of files: shows that a function changes hands
+// whole or not at all, that it is given back by whoever finds its record, and
+// that what must not be taken is refused with cause and remedy.
+#include "platform_service/vfio/function_taker.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+
+namespace bulkhead::platform {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr char kNic[] = "0000:01:00.0";
+
+// Binds and unbinds as the kernel does.
+class FakeKernel final : public Sysfs {
+ public:
+  explicit FakeKernel(const std::string& root) : Sysfs(root), root_(root) {}
+
+  absl::Status Write(absl::string_view path, absl::string_view text) override {
+    ++writes_;
+    if (writes_ == fail_at_) return absl::InternalError("the kernel refuses");
+    if (absl::EndsWith(path, "/unbind")) {
+      fs::remove(Device(text) + "/driver");
+    } else if (absl::EndsWith(path, "/bind")) {
+      Bind(text, fs::path(std::string(path)).parent_path().filename());
+    } else if (path == "bus/pci/drivers_probe") {
+      if (vfio_refuses_) return absl::OkStatus();
+      Bind(text,
+           *Read(absl::StrCat("bus/pci/devices/", text, "/driver_override")));
+    } else {
+      const absl::string_view line = absl::StripSuffix(text, "\n");
+      std::ofstream(Full(path)) << (line.empty() ? "(null)" : line) << "\n";
+    }
+    return absl::OkStatus();
+  }
+  std::string Device(absl::string_view address) {
+    return absl::StrCat(root_, "/bus/pci/devices/", address);
+  }
+  void Bind(absl::string_view address, const std::string& driver) {
+    fs::remove(Device(address) + "/driver");
+    fs::create_symlink(root_ + "/bus/pci/drivers/" + driver,
+                       Device(address) + "/driver");
+  }
+  void Add(absl::string_view address, absl::string_view group,
+           const std::string& driver, absl::string_view pci_class) {
+    const std::string dir = Device(address);
+    const std::string group_dir =
+        absl::StrCat(root_, "/kernel/iommu_groups/", group);
+    fs::create_directories(dir);
+    fs::create_directories(absl::StrCat(group_dir, "/devices/", address));
+    std::ofstream(dir + "/driver_override") << "(null)\n";
+    std::ofstream(dir + "/reset_method") << "pm bus\n";
+    std::ofstream(dir + "/class") << pci_class << "\n";
+    if (!group.empty()) fs::create_symlink(group_dir, dir + "/iommu_group");
+    fs::create_directories(root_ + "/bus/pci/drivers/" + driver);
+    if (!driver.empty()) Bind(address, driver);
+  }
+
+  int writes_ = 0;
+  int fail_at_ = -1;
+  bool vfio_refuses_ = false;
+
+ private:
+  const std::string root_;
+};
+
+class FunctionTakerTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    root_ = absl::StrCat(
+        testing::TempDir(), "/sys-",
+        testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(root_);
+    auto kernel = std::make_unique<FakeKernel>(root_);
+    kernel_ = kernel.get();
+    kernel_->Add(kNic, "12", "e1000e", "0x020000");
+    fs::create_directories(root_ + "/bus/pci/drivers/vfio-pci");
+    fs::create_directories(root_ + "/module/vfio_iommu_type1");
+    taker_ =
+        std::make_unique<FunctionTaker>(std::move(kernel), root_ + "/taken");
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  std::string DriverOf(absl::string_view address) {
+    return kernel_->LinkName(
+        absl::StrCat("bus/pci/devices/", address, "/driver"));
+  }
+  std::string OverrideOf(absl::string_view address) {
+    return *kernel_->Read(
+        absl::StrCat("bus/pci/devices/", address, "/driver_override"));
+  }
+  std::string WhyNot() { return std::string(taker_->Check(kNic).message()); }
+
+  std::string root_;
+  FakeKernel* kernel_;
+  std::unique_ptr<FunctionTaker> taker_;
+};
+
+TEST_F(FunctionTakerTest, S10_WhatIsTakenIsGivenBack) {
+  const auto group = taker_->Take(kNic);
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_EQ(*group, 12);
+  EXPECT_EQ(DriverOf(kNic), "vfio-pci");
+  EXPECT_EQ(taker_->Taken(), std::vector<std::string>{kNic});
+  ASSERT_TRUE(taker_->GiveBack(kNic).ok());
+  EXPECT_EQ(DriverOf(kNic), "e1000e");
+  EXPECT_EQ(OverrideOf(kNic), "(null)");
+  EXPECT_TRUE(taker_->Taken().empty());
+}
+
+TEST_F(FunctionTakerTest, S10_AFailureHalfWayLeavesTheMachineAsItWas) {
+  for (int step = 1; step <= 3; ++step) {
+    kernel_->writes_ = 0;
+    kernel_->fail_at_ = step;
+    EXPECT_FALSE(taker_->Take(kNic).ok()) << step;
+    kernel_->fail_at_ = -1;
+    EXPECT_EQ(DriverOf(kNic), "e1000e") << step;
+    EXPECT_EQ(OverrideOf(kNic), "(null)") << step;
+    EXPECT_TRUE(taker_->Taken().empty()) << step;
+  }
+}
+
+TEST_F(FunctionTakerTest, S10_AFunctionThatVfioDoesNotTakeGoesBack) {
+  kernel_->vfio_refuses_ = true;
+  const auto taken = taker_->Take(kNic);
+  EXPECT_TRUE(absl::StrContains(taken.status().message(), "did not bind"));
+  EXPECT_EQ(DriverOf(kNic), "e1000e");
+}
+
+TEST_F(FunctionTakerTest, S10_TheNextSystemHonoursTheRecordOfAKilledOne) {
+  ASSERT_TRUE(taker_->Take(kNic).ok());
+  // Killed; its successor takes the same function, and gives back what the
+  // first one found.
+  FunctionTaker next(std::make_unique<FakeKernel>(root_), root_ + "/taken");
+  ASSERT_TRUE(next.Take(kNic).ok());
+  ASSERT_TRUE(next.GiveBack(kNic).ok());
+  EXPECT_EQ(DriverOf(kNic), "e1000e");
+}
+
+TEST_F(FunctionTakerTest, S10_GivingBackThatFailedCanBeRepeated) {
+  ASSERT_TRUE(taker_->Take(kNic).ok());
+  kernel_->writes_ = 0;
+  kernel_->fail_at_ = 3;
+  EXPECT_FALSE(taker_->GiveBack(kNic).ok());
+  EXPECT_EQ(taker_->Taken().size(), 1u);
+  kernel_->fail_at_ = -1;
+  EXPECT_TRUE(taker_->GiveBack(kNic).ok());
+  EXPECT_EQ(DriverOf(kNic), "e1000e");
+}
+
+TEST_F(FunctionTakerTest, OneThatWasPulledOutIsForgotten) {
+  ASSERT_TRUE(taker_->Take(kNic).ok());
+  fs::remove_all(kernel_->Device(kNic));
+  EXPECT_TRUE(taker_->GiveBack(kNic).ok());
+  EXPECT_TRUE(taker_->Taken().empty());
+}
+
+TEST_F(FunctionTakerTest, ADriverOverrideOfTheOperatorComesBack) {
+  std::ofstream(kernel_->Device(kNic) + "/driver_override") << "e1000e\n";
+  ASSERT_TRUE(taker_->Take(kNic).ok());
+  ASSERT_TRUE(taker_->GiveBack(kNic).ok());
+  EXPECT_EQ(OverrideOf(kNic), "e1000e");
+}
+
+TEST_F(FunctionTakerTest, S3_AGroupThatOthersHoldIsRefusedWithItsMembers) {
+  kernel_->Add("0000:01:00.1", "12", "igb", "0x020000");
+  kernel_->Add("0000:00:1c.0", "12", "pcieport", "0x060400");
+  EXPECT_TRUE(absl::StrContains(WhyNot(), "0000:01:00.1 (driver igb)"));
+  EXPECT_FALSE(absl::StrContains(WhyNot(), "0000:00:1c.0")) << "a bridge";
+  EXPECT_EQ(DriverOf(kNic), "e1000e");
+}
+
+TEST_F(FunctionTakerTest, EachObstacleIsNamedWithItsRemedy) {
+  fs::remove(kernel_->Device(kNic) + "/iommu_group");
+  EXPECT_TRUE(absl::StrContains(WhyNot(), "intel_iommu=on"));
+  fs::remove_all(root_ + "/bus/pci/drivers/vfio-pci");
+  EXPECT_TRUE(absl::StrContains(WhyNot(), "modprobe -a vfio-pci"));
+  EXPECT_TRUE(absl::IsNotFound(taker_->Check("0000:09:00.0")));
+  EXPECT_TRUE(absl::IsNotFound(taker_->Check("../..")));
+}
+
+TEST_F(FunctionTakerTest, UnsafeInterruptsAreRefused) {
+  const std::string dir = root_ + "/module/vfio_iommu_type1/parameters";
+  fs::create_directories(dir);
+  std::ofstream(dir + "/allow_unsafe_interrupts") << "Y\n";
+  EXPECT_TRUE(absl::StrContains(WhyNot(), "unsafe interrupts"));
+}
+
+TEST(TakenRecord, OnlyWhatWeWroteIsARecord) {
+  const TakenRecord record = {kNic, "e1000e", "", "pm bus", "eth1", true};
+  const auto parsed = ParseRecord(kNic, RecordText(record));
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(*parsed, record);
+  EXPECT_FALSE(ParseRecord(kNic, "").ok());
+  EXPECT_FALSE(ParseRecord(kNic, "driver=e1000e\n").ok());
+  EXPECT_FALSE(ParseRecord(kNic,
+                           "driver=../../x\ndriver_override=\n"
+                           "reset_method=\ninterface=\ninterface_up=0\n")
+                   .ok());
+  EXPECT_FALSE(ParseRecord("../x", RecordText(record)).ok());
+}
+
+}  // namespace
+}  // namespace bulkhead::platform
