@@ -68,9 +68,13 @@ void EventLoop::Unwatch(WatchId id) {
 
 EventLoop::TimerId EventLoop::After(std::chrono::nanoseconds delay,
                                     std::function<void()> handler) {
+  return At(MonotonicNs() + std::max<int64_t>(0, delay.count()),
+            std::move(handler));
+}
+
+EventLoop::TimerId EventLoop::At(uint64_t deadline_ns,
+                                 std::function<void()> handler) {
   const TimerId id = next_id_++;
-  const uint64_t deadline_ns =
-      MonotonicNs() + std::max<int64_t>(0, delay.count());
   timers_.emplace(deadline_ns, std::make_pair(id, std::move(handler)));
   return id;
 }

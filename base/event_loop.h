@@ -42,6 +42,8 @@ class EventLoop {
 
   // Calls `handler` once, not before `delay` has passed.
   TimerId After(std::chrono::nanoseconds delay, std::function<void()> handler);
+  // The same at a time of CLOCK_MONOTONIC. Timers of one time share a wake-up.
+  TimerId At(uint64_t deadline_ns, std::function<void()> handler);
   // Harmless for a timer that has fired.
   void Cancel(TimerId id);
 

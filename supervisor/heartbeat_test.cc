@@ -81,5 +81,78 @@ TEST_F(HeartbeatTest, WaitingWithNothingDone) {
             "hung: work waits, none done in 300 ms");
 }
 
+// Shows that an interval in which the process got no CPU is no miss, and that
+// this is not forgiven for ever.
+TEST_F(HeartbeatTest, StarvedIsNotHung) {
+  const auto starved_tick = [&] {
+    now_ns_ += kIntervalNs;
+    return heartbeat_.Tick(now_ns_, /*starved=*/true);
+  };
+  EXPECT_FALSE(Tick());
+  for (int i = 0; i < 30; ++i) EXPECT_FALSE(starved_tick()) << i;
+  EXPECT_FALSE(Tick());
+  EXPECT_FALSE(starved_tick());
+  EXPECT_TRUE(starved_tick());
+}
+
+// Shows that a process without work is asked a hundredth as often after three
+// quiet answers, and at once, then at the full pace, when work is announced.
+TEST_F(HeartbeatTest, RestsWithoutWork) {
+  for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+    EXPECT_FALSE(heartbeat_.rests());
+    EXPECT_EQ(heartbeat_.due_ns(), now_ns_ + kIntervalNs);
+    EXPECT_FALSE(Tick());
+    EXPECT_FALSE(Pong(number));
+  }
+  EXPECT_TRUE(heartbeat_.rests());
+  EXPECT_GE(heartbeat_.due_ns(), now_ns_ + 50 * kIntervalNs);
+  EXPECT_LE(heartbeat_.due_ns(), now_ns_ + 150 * kIntervalNs);
+  heartbeat_.Attend(now_ns_);
+  EXPECT_EQ(heartbeat_.due_ns(), now_ns_);
+  EXPECT_FALSE(heartbeat_.Tick(now_ns_));
+  EXPECT_EQ(heartbeat_.due_ns(), now_ns_ + kIntervalNs);
+}
+
+// Shows that a resting process that does not answer is found as fast as any:
+// the answer is waited for at the full pace.
+TEST_F(HeartbeatTest, RestingProcessIsFoundHungAsFast) {
+  for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+    EXPECT_FALSE(Tick());
+    EXPECT_FALSE(Pong(number));
+  }
+  now_ns_ = heartbeat_.due_ns();
+  EXPECT_FALSE(heartbeat_.Tick(now_ns_));
+  for (int i = 0; i < 2; ++i) EXPECT_FALSE(Tick()) << i;
+  EXPECT_TRUE(Tick());
+}
+
+// Shows that work, done or waiting, keeps a process from its rest.
+TEST_F(HeartbeatTest, WorkKeepsItAwake) {
+  for (uint64_t number = 1; number <= 20; ++number) {
+    EXPECT_FALSE(Tick());
+    EXPECT_FALSE(Pong(number, number / 3));
+    EXPECT_FALSE(heartbeat_.rests());
+  }
+}
+
+// Shows that the pings of resting processes of one phase fall together, and
+// those of different phases do not.
+TEST_F(HeartbeatTest, RestingProcessesShareWakeUps) {
+  const auto due_of = [&](uint32_t phase, uint64_t start_ns) {
+    Heartbeat heartbeat({}, start_ns, phase);
+    uint64_t now_ns = start_ns;
+    for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+      now_ns = heartbeat.due_ns();
+      EXPECT_FALSE(heartbeat.Tick(now_ns));
+      FromChild::Pong pong;
+      pong.set_number(number);
+      EXPECT_FALSE(heartbeat.HandlePong(pong, now_ns + 1000));
+    }
+    return heartbeat.due_ns();
+  };
+  EXPECT_EQ(due_of(3, 1'000'000'001), due_of(3, 1'234'567'890));
+  EXPECT_NE(due_of(3, 1'000'000'001), due_of(4, 1'000'000'001));
+}
+
 }  // namespace
 }  // namespace bulkhead::supervisor

@@ -16,6 +16,7 @@
 #include "base/unique_fd.h"
 #include "supervisor/api/supervisor.pb.h"
 #include "supervisor/child_log.h"
+#include "supervisor/cpu_share.h"
 #include "supervisor/heartbeat.h"
 #include "supervisor/live_process.h"
 #include "supervisor/program.h"
@@ -69,6 +70,8 @@ class Process {
   void Signal(int number);
   void Restart();
   void Breach(uint32_t generation, const std::string& reason);
+  // There is work for it; see heartbeat.h.
+  void Attend();
   void Remove();
 
   ProcessState State() const;
@@ -109,6 +112,7 @@ class Process {
   void HandleReady(const FromChild::Ready& ready);
   void HandleStarted();
   void HandleEndOfChannel();
+  void HandlePong(const FromChild::Pong& pong);
   void ScheduleTick();
   void HandleTick();
   void Kill(absl::string_view kind, const std::string& cause);
@@ -149,9 +153,11 @@ class Process {
   uint64_t kill_noticed_ns_ = 0;
   std::string failed_reason_;  // What it said itself.
   std::optional<Heartbeat> heartbeat_;
+  CpuShare cpu_share_;  // Asked only of one that is in trouble.
   uint32_t messages_since_tick_ = 0;
 
   EventLoop::TimerId tick_timer_ = 0;
+  uint64_t tick_due_ns_ = 0;
   EventLoop::TimerId start_timer_ = 0;
   EventLoop::TimerId stop_timer_ = 0;  // And of a channel closed too early.
   EventLoop::TimerId backoff_timer_ = 0;

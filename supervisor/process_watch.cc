@@ -62,11 +62,7 @@ void Process::HandleMessage(const FromChild& message) {
       HandleStarted();
       return;
     case FromChild::kPong:
-      if (!heartbeat_.has_value()) return;
-      if (auto hang = heartbeat_->HandlePong(message.pong(), MonotonicNs())) {
-        Kill("hung", *hang);
-      }
-      return;
+      return HandlePong(message.pong());
     case FromChild::kFailed:
       failed_reason_ = Harmless(message.failed().reason(), kMaxReasonBytes);
       return;
@@ -99,7 +95,9 @@ void Process::HandleStarted() {
   loop_.Cancel(std::exchange(start_timer_, 0));
   if (phase_ != ProcessState::STARTING) return;
   Tell(generation_, "started", "");
-  heartbeat_.emplace(Heartbeat::LimitsOf(spec_.heartbeat()), started_ns_);
+  heartbeat_.emplace(Heartbeat::LimitsOf(spec_.heartbeat()), started_ns_,
+                     static_cast<uint32_t>(current_->pid()));
+  cpu_share_.Forget();
   ScheduleTick();
   Enter(ProcessState::RUNNING);
   if (spec_.warm_spare()) {
@@ -118,20 +116,42 @@ void Process::HandleEndOfChannel() {
   });
 }
 
-// All processes tick together, so that an idle supervisor wakes up once per
-// interval and not once per process.
+void Process::HandlePong(const FromChild::Pong& pong) {
+  if (!heartbeat_.has_value()) return;
+  const uint64_t now_ns = MonotonicNs();
+  const bool starved = pong.work_waiting() && heartbeat_->stalls() &&
+                       cpu_share_.StarvedSinceLast(current_->pid(), now_ns);
+  if (auto hang = heartbeat_->HandlePong(pong, now_ns, starved)) {
+    Kill("hung", *hang);
+    return;
+  }
+  ScheduleTick();
+}
+
+void Process::Attend() {
+  if (!heartbeat_.has_value()) return;
+  heartbeat_->Attend(MonotonicNs());
+  ScheduleTick();
+}
+
 void Process::ScheduleTick() {
-  const uint64_t interval_ns =
-      std::chrono::nanoseconds(heartbeat_->interval()).count();
-  const uint64_t to_next_ns = interval_ns - MonotonicNs() % interval_ns;
-  tick_timer_ = loop_.After(std::chrono::nanoseconds(to_next_ns),
-                            [this] { HandleTick(); });
+  if (tick_timer_ != 0 && tick_due_ns_ == heartbeat_->due_ns()) return;
+  loop_.Cancel(tick_timer_);
+  tick_due_ns_ = heartbeat_->due_ns();
+  tick_timer_ = loop_.At(tick_due_ns_, [this] { HandleTick(); });
 }
 
 void Process::HandleTick() {
   tick_timer_ = 0;
   messages_since_tick_ = 0;
-  if (auto hang = heartbeat_->Tick(MonotonicNs())) {
+  const uint64_t now_ns = MonotonicNs();
+  bool starved = false;
+  if (heartbeat_->waits_for_answer()) {
+    starved = cpu_share_.StarvedSinceLast(current_->pid(), now_ns);
+  } else {
+    cpu_share_.Forget();
+  }
+  if (auto hang = heartbeat_->Tick(now_ns, starved)) {
     Kill("hung", *hang);
     return;
   }

@@ -93,6 +93,13 @@ void Supervisor::HandleMessage(ToSupervisor message,
         p->Breach(message.breach().generation(), message.breach().reason());
       }
       return;
+    case ToSupervisor::kAttend:
+      // It may be on its way out: no refusal.
+      if (const auto it = processes_.find(message.attend().name());
+          it != processes_.end()) {
+        it->second->Attend();
+      }
+      return;
     case ToSupervisor::kPark:
       return Park(std::move(*message.mutable_park()), std::move(fds));
     case ToSupervisor::kUnpark:

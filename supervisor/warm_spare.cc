@@ -9,10 +9,6 @@
 namespace bulkhead::supervisor {
 namespace {
 
-// A spare does no work that could hang: looking after it once a second keeps
-// an idle system idle.
-constexpr Heartbeat::Limits kPace = {std::chrono::milliseconds(1000), 3};
-
 RestartPolicy::Limits WithoutParking(RestartPolicy::Limits limits) {
   limits.park_after = 0;
   return limits;
@@ -28,17 +24,16 @@ WarmSpare::WarmSpare(EventLoop& loop, const RestartPolicy::Limits& limits,
 
 WarmSpare::~WarmSpare() { loop_.Cancel(timer_); }
 
-void WarmSpare::SetTimer(std::chrono::nanoseconds delay,
-                         void (WarmSpare::*handler)()) {
+void WarmSpare::SetTimer(uint64_t deadline_ns, void (WarmSpare::*handler)()) {
   loop_.Cancel(timer_);
-  timer_ = loop_.After(delay, [this, handler] {
+  timer_ = loop_.At(deadline_ns, [this, handler] {
     timer_ = 0;
     (this->*handler)();
   });
 }
 
 void WarmSpare::Want(std::chrono::nanoseconds delay) {
-  if (!wanted()) SetTimer(delay, &WarmSpare::SpawnNow);
+  if (!wanted()) SetTimer(MonotonicNs() + delay.count(), &WarmSpare::SpawnNow);
 }
 
 void WarmSpare::Drop() {
@@ -69,8 +64,11 @@ void WarmSpare::SpawnNow() {
   }
   process_ = *std::move(process);
   not_applied_.clear();
-  heartbeat_.emplace(kPace, MonotonicNs());
-  SetTimer(kPace.interval, &WarmSpare::HandleTick);
+  // A spare does no work: it rests nearly all its life.
+  heartbeat_.emplace(Heartbeat::Limits{}, MonotonicNs(),
+                     static_cast<uint32_t>(process_->pid()));
+  cpu_share_.Forget();
+  SetTimer(heartbeat_->due_ns(), &WarmSpare::HandleTick);
   callbacks_.event("spawned", absl::StrCat("spare, pid ", process_->pid()));
 }
 
@@ -91,6 +89,7 @@ void WarmSpare::HandleReadable() {
   if (!*received) return;
   if (message.has_pong()) {
     heartbeat_->HandlePong(message.pong(), MonotonicNs());
+    SetTimer(heartbeat_->due_ns(), &WarmSpare::HandleTick);
   } else if (message.has_failed()) {
     callbacks_.event("died",
                      absl::StrCat("spare: ", Harmless(message.failed().reason(),
@@ -107,7 +106,10 @@ void WarmSpare::HandleReadable() {
 }
 
 void WarmSpare::HandleTick() {
-  const auto hang = heartbeat_->Tick(MonotonicNs());
+  const uint64_t now_ns = MonotonicNs();
+  const bool starved = heartbeat_->waits_for_answer() &&
+                       cpu_share_.StarvedSinceLast(process_->pid(), now_ns);
+  const auto hang = heartbeat_->Tick(now_ns, starved);
   if (hang.has_value()) {
     Lose(*hang);
     return;
@@ -116,7 +118,7 @@ void WarmSpare::HandleTick() {
   message.mutable_ping()->set_number(heartbeat_->ping_number());
   // A full queue shows as a missing answer.
   (void)process_->channel().Send(message);
-  SetTimer(kPace.interval, &WarmSpare::HandleTick);
+  SetTimer(heartbeat_->due_ns(), &WarmSpare::HandleTick);
 }
 
 void WarmSpare::Lose(const std::string& cause) {
@@ -126,7 +128,8 @@ void WarmSpare::Lose(const std::string& cause) {
                                                  : 0);
   const RestartPolicy::Decision decision = policy_.AfterFailure(lived);
   callbacks_.event("died", absl::StrCat("spare: ", cause));
-  SetTimer(decision.backoff, &WarmSpare::SpawnNow);
+  SetTimer(MonotonicNs() + std::chrono::nanoseconds(decision.backoff).count(),
+           &WarmSpare::SpawnNow);
   if (was_ready) callbacks_.changed();
 }
 

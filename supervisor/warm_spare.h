@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/event_loop.h"
+#include "supervisor/cpu_share.h"
 #include "supervisor/heartbeat.h"
 #include "supervisor/live_process.h"
 #include "supervisor/restart_policy.h"
@@ -56,7 +57,7 @@ class WarmSpare {
   void HandleReadable();
   void HandleTick();
   void Lose(const std::string& cause);
-  void SetTimer(std::chrono::nanoseconds delay, void (WarmSpare::*handler)());
+  void SetTimer(uint64_t deadline_ns, void (WarmSpare::*handler)());
 
   EventLoop& loop_;
   Callbacks callbacks_;
@@ -66,6 +67,7 @@ class WarmSpare {
   uint64_t ready_ns_ = 0;
   std::vector<std::string> not_applied_;
   std::optional<Heartbeat> heartbeat_;
+  CpuShare cpu_share_;
   // Of the next spawn while there is no process, of the next ping while there
   // is one.
   EventLoop::TimerId timer_ = 0;
