@@ -12,10 +12,6 @@
 namespace bulkhead::platform {
 namespace {
 
-// Between two looks at a session's progress: with ProgressCheck::kPatience
-// looks, a driver that does nothing is found after about a second.
-constexpr auto kProgressInterval = std::chrono::milliseconds(250);
-
 // The part of a rule that is carried out by a new process. The rest is told to
 // the running one.
 bool SameProcess(const InstanceSpec& a, const InstanceSpec& b) {
@@ -38,10 +34,7 @@ absl::StatusOr<std::unique_ptr<Fleet>> Fleet::Create(EventLoop& loop,
       new Fleet(loop, link, std::move(places), std::move(bus)));
 }
 
-Fleet::~Fleet() {
-  loop_.Cancel(enumerate_timer_);
-  loop_.Cancel(progress_timer_);
-}
+Fleet::~Fleet() { loop_.Cancel(enumerate_timer_); }
 
 std::string Fleet::ProgramOf(const std::string& driver) const {
   return absl::StrCat(places_.bin_dir, "/nic_driver/", driver, "/", driver);
@@ -478,25 +471,6 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
     }
   }
   if (!fresh_ports_.empty()) EnumerateSoon();
-}
-
-// --- Progress -------------------------------------------------------------
-
-void Fleet::WatchProgress() {
-  if (progress_timer_ != 0) return;
-  progress_timer_ = loop_.After(kProgressInterval, [this] {
-    progress_timer_ = 0;
-    CheckProgress();
-  });
-}
-
-void Fleet::CheckProgress() {
-  bool any = false;
-  for (const auto& [name, instance] : instances_) {
-    any |= instance->busy();
-    instance->CheckProgress();
-  }
-  if (any) WatchProgress();
 }
 
 }  // namespace bulkhead::platform

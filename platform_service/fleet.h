@@ -99,10 +99,6 @@ class Fleet {
   Instance* FindInstance(const std::string& name) const;
   const Wires& wires() const { return wires_; }
 
-  // Starts looking at the progress of sessions; stops by itself when there are
-  // none, so that an idle system sleeps.
-  void WatchProgress();
-
  private:
   Fleet(EventLoop& loop, SupervisorLink& link, Places places,
         pci::SimulatedBus bus)
@@ -142,7 +138,6 @@ class Fleet {
   void MeetDevice(policy::PlanEntry& entry, const pci::PciDeviceInfo& device);
   bool IsRedefining(const std::string& name) const;
   void CheckEmpty();
-  void CheckProgress();
 
   EventLoop& loop_;
   SupervisorLink& link_;
@@ -162,7 +157,6 @@ class Fleet {
   std::map<std::string, std::string> addresses_;      // Of NICs on the bus.
   std::map<std::string, std::string> refused_ports_;  // Why there is none.
   EventLoop::TimerId enumerate_timer_ = 0;
-  EventLoop::TimerId progress_timer_ = 0;
   bool ending_ = false;  // The supervisor takes everything down.
   uint32_t stopped_ = 0;
   std::function<void(uint32_t)> emptied_;

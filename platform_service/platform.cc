@@ -214,7 +214,6 @@ void Platform::RestoreSessions() {
       continue;
     }
     instance->AdoptSession(*std::move(session));
-    fleet_->WatchProgress();
   }
 }
 

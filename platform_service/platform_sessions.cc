@@ -91,7 +91,6 @@ absl::Status Platform::OpenSession(OpenCall& call, Instance& instance,
                 absl::StrCat("session ", id, " of `", call.label, "`, pid ",
                              call.peer.pid));
   if (!raw->SendGrant().ok()) instance.CloseSession("the client went away");
-  fleet_->WatchProgress();
   Park();
   return absl::OkStatus();
 }

@@ -77,6 +77,12 @@ void SupervisorLink::Restart(absl::string_view name) {
   Send(std::move(message));
 }
 
+void SupervisorLink::Attend(absl::string_view name) {
+  ToSupervisor message;
+  message.mutable_attend()->set_name(std::string(name));
+  Send(std::move(message));
+}
+
 void SupervisorLink::Breach(absl::string_view name, uint32_t generation,
                             absl::string_view reason) {
   ToSupervisor message;

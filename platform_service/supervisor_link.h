@@ -55,6 +55,8 @@ class SupervisorLink {
              std::span<const int> fds);
   void Signal(absl::string_view name, int number);
   void Restart(absl::string_view name);
+  // There is work for it: if it hangs, that matters from now on.
+  void Attend(absl::string_view name);
   void Breach(absl::string_view name, uint32_t generation,
               absl::string_view reason);
   void Park(absl::string_view key, std::string state, std::span<const int> fds);

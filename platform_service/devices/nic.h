@@ -25,6 +25,9 @@ class Nic {
   // A new way to the device for a driver. Does not wait.
   virtual absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() = 0;
 
+  // Work is waiting for the NIC: if it hangs, that matters from now on.
+  virtual void Attend() {}
+
   // The device misbehaved: takes it out of service. device() is null when this
   // returns, and whoever uses the NIC was told.
   virtual void Fail(const absl::Status& why) = 0;

@@ -58,6 +58,7 @@ Instance::~Instance() {
   loop_.Cancel(prepare_timer_);
   loop_.Cancel(park_timer_);
   loop_.Cancel(attach_timer_);
+  loop_.Cancel(progress_timer_);
   for (const Closing& closing : closing_) loop_.Cancel(closing.deadline);
 }
 
@@ -282,6 +283,7 @@ void Instance::EndGeneration() {
   begun_ = false;
   DropChannel();
   session_offered_ = false;
+  StopProgress();
   first_frame_seen_ = false;
   dma_on_ns_ = 0;
   adopted_generation_ = 0;
@@ -455,7 +457,6 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   phase_ = Phase::kAttached;
   loop_.Cancel(std::exchange(attach_timer_, 0));
   reason_.clear();
-  progress_.Restart();
   TellConfig();  // It may have changed since the grant.
   Record("attached", "the NIC is driven");
   ShowStatus();

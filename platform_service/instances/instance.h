@@ -13,6 +13,7 @@
 #define BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,6 +30,7 @@
 #include "platform_service/instances/driver_channel.h"
 #include "platform_service/instances/progress_check.h"
 #include "platform_service/instances/ring_memory.h"
+#include "platform_service/instances/traffic_watch.h"
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/pci/device.h"
 #include "platform_service/policy/scenario.h"
@@ -134,9 +136,6 @@ class Instance {
   // client).
   void CloseSession(const std::string& reason);
 
-  // One look at the session's progress; see progress_check.h.
-  void CheckProgress();
-
   const InstanceSpec& spec() const { return spec_; }
   Phase phase() const { return phase_; }
   const NicFacts& facts() const { return facts_; }
@@ -182,6 +181,12 @@ class Instance {
 
   void OfferSession();
   void ShowStatus();
+  // The session may have work for the driver: see progress_check.h.
+  void WatchProgress();
+  void StopProgress();
+  void CheckProgress();
+  void LookLater(std::chrono::milliseconds interval);
+  bool Listen();
   void EndGeneration();
   void DropChannel();
   // Started, but not attached: not for ever.
@@ -245,6 +250,8 @@ class Instance {
   };
   std::vector<Closing> closing_;
   ProgressCheck progress_;
+  TrafficWatch traffic_watch_{loop_, [this] { WatchProgress(); }};
+  EventLoop::TimerId progress_timer_ = 0;
 
   EventLoop::TimerId prepare_timer_ = 0;
   EventLoop::TimerId attach_timer_ = 0;

@@ -34,7 +34,6 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
   HearClientOf(*session);
   session_ = std::move(session);
   session_offered_ = false;
-  progress_.Restart();
   ShowStatus();
   OfferSession();
   if (session_ == nullptr) {
@@ -93,10 +92,12 @@ void Instance::ShowStatus() {
     status.generation = shown.generation;
   }
   session_->Show(status);
+  if (status.state == SessionState::kRunning) WatchProgress();
 }
 
 void Instance::CloseSession(const std::string& reason) {
   if (session_ == nullptr) return;
+  StopProgress();
   std::unique_ptr<Session> session = std::move(session_);
   session->Close(reason);
   Record("session_closed",
@@ -153,21 +154,6 @@ void Instance::FreeClosing() {
 
 void Instance::FreeSession(std::unique_ptr<Session> session) {
   if (device_ready_) FailDevice(session->UnmapFrom(*nic_.device()));
-}
-
-void Instance::CheckProgress() {
-  if (session_ == nullptr || !session_offered_ || phase_ != Phase::kAttached) {
-    return progress_.Restart();
-  }
-  switch (progress_.Look(session_->ReadPositions(), facts_.link_up)) {
-    case ProgressCheck::Verdict::kFine:
-      return;
-    case ProgressCheck::Verdict::kNudge:
-      return session_->NudgeProvider();
-    case ProgressCheck::Verdict::kStuck:
-      progress_.Restart();
-      return Breach("no progress: frames wait and none is acknowledged");
-  }
 }
 
 void Instance::AdoptSession(std::unique_ptr<Session> session) {

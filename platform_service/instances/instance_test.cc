@@ -856,5 +856,14 @@ TEST_F(InstanceTest, S5_OutOfDescriptorsRefusesTheSession) {
   EXPECT_EQ(instance_->session()->status().state, SessionState::kRunning);
 }
 
+// Shows that the supervisor is told of an instance that may get work: its
+// process rests otherwise.
+TEST_F(InstanceTest, SessionIsToldToTheSupervisor) {
+  PlayedDriver driver = Bring();
+  EXPECT_TRUE(supervisor_.attended.empty());
+  Open();
+  EXPECT_EQ(supervisor_.attended, std::vector<std::string>{kName});
+}
+
 }  // namespace
 }  // namespace bulkhead::platform

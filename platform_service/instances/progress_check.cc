@@ -6,9 +6,11 @@ ProgressCheck::Verdict ProgressCheck::Look(const Session::Positions& positions,
                                            bool link_up) {
   const bool waits = positions.in_step && link_up &&
                      positions.tx_submitted != positions.tx_acknowledged;
-  const bool moved = positions.tx_acknowledged != acknowledged_;
-  acknowledged_ = positions.tx_acknowledged;
-  if (!waits || moved) {
+  const bool acknowledged = positions.tx_acknowledged != last_.tx_acknowledged;
+  const bool still = positions == last_ && positions.provider_sleeps && !waits;
+  quiet_ = still ? quiet_ + 1 : 0;
+  last_ = positions;
+  if (!waits || acknowledged) {
     stalled_ = 0;
     return Verdict::kFine;
   }

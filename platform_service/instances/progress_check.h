@@ -21,12 +21,22 @@ class ProgressCheck {
   // Looks without an acknowledgement, the nudged ones, before the verdict.
   static constexpr int kPatience = 4;
 
+  // Looks in a row that saw nothing move, nothing wait, and a provider that
+  // asks to be woken: from then on a bell tells more than looking does.
+  static constexpr int kQuietLooks = 4;
+
   Verdict Look(const Session::Positions& positions, bool link_up);
-  void Restart() { stalled_ = 0; }
+  bool quiet() const { return quiet_ >= kQuietLooks; }
+  // Nothing has moved since the last look.
+  bool StillQuiet(const Session::Positions& positions) const {
+    return quiet() && positions == last_;
+  }
+  void Restart() { stalled_ = quiet_ = 0; }
 
  private:
-  uint32_t acknowledged_ = 0;
+  Session::Positions last_;
   int stalled_ = 0;
+  int quiet_ = 0;
 };
 
 }  // namespace bulkhead::platform

@@ -46,5 +46,35 @@ TEST(ProgressCheck, S7_PositionsOfAnotherEpochSayNothing) {
   }
 }
 
+// Shows when bells tell more than looking: nothing moves, nothing waits, and
+// the provider says that it sleeps; and that any change ends that.
+TEST(ProgressCheck, QuietIsNothingMovesAndTheProviderSleeps) {
+  const Session::Positions asleep = {true, 7, 7, 3, 2, true};
+  ProgressCheck check;
+  for (int i = 0; i < ProgressCheck::kQuietLooks; ++i) {
+    check.Look(asleep, true);
+    EXPECT_FALSE(check.quiet()) << i;
+  }
+  check.Look(asleep, true);
+  EXPECT_TRUE(check.quiet());
+  EXPECT_TRUE(check.StillQuiet(asleep));
+  for (const Session::Positions& change :
+       {Session::Positions{true, 8, 7, 3, 2, true},
+        Session::Positions{true, 8, 8, 3, 2, true},
+        Session::Positions{true, 7, 7, 4, 2, true},
+        Session::Positions{true, 7, 7, 3, 3, true},
+        Session::Positions{true, 7, 7, 3, 2, false}}) {
+    ProgressCheck changed = check;
+    EXPECT_FALSE(changed.StillQuiet(change));
+    changed.Look(change, true);
+    EXPECT_FALSE(changed.quiet());
+  }
+  Session::Positions awake = asleep;
+  awake.provider_sleeps = false;
+  ProgressCheck other;
+  for (int i = 0; i < 100; ++i) other.Look(awake, true);
+  EXPECT_FALSE(other.quiet());
+}
+
 }  // namespace
 }  // namespace bulkhead::platform

@@ -87,6 +87,7 @@ class SimPort : public Nic {
   const std::string& down_reason() const override { return down_reason_; }
   absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() override;
   // Kills this generation of the model.
+  void Attend() override { link_.Attend(nic_.name); }
   void Fail(const absl::Status& why) override;
 
   // Config space and BAR sizes as the model answered them when it came up.

@@ -281,10 +281,18 @@ Session::Positions Session::ReadPositions() const {
       client->submit_tail.value.load(std::memory_order_relaxed);
   positions.tx_acknowledged =
       provider->ack_tail.value.load(std::memory_order_relaxed);
+  positions.rx_submitted =
+      provider->submit_tail.value.load(std::memory_order_relaxed);
+  positions.rx_acknowledged =
+      client->ack_tail.value.load(std::memory_order_relaxed);
+  positions.provider_sleeps =
+      provider->sleeping.load(std::memory_order_relaxed) != 0;
   return positions;
 }
 
 void Session::NudgeProvider() const { nudge_.Ring(); }
+
+int Session::client_bell() const { return areas_.Fds()[kTxBell]; }
 
 void Session::Park() {
   parking::SessionState state;

@@ -97,10 +97,17 @@ class Session {
     bool in_step = false;  // Both sides are at the session's epoch.
     uint32_t tx_submitted = 0;
     uint32_t tx_acknowledged = 0;
+    uint32_t rx_submitted = 0;
+    uint32_t rx_acknowledged = 0;
+    bool provider_sleeps = false;  // It asks to be woken.
+
+    bool operator==(const Positions&) const = default;
   };
   Positions ReadPositions() const;
   // Wakes the provider, in case the client forgot to.
   void NudgeProvider() const;
+  // What the client wakes the provider with; to be watched, not read.
+  int client_bell() const;
 
   void Park();
   void set_vanished(std::function<void()> vanished) {

@@ -51,6 +51,10 @@ class FakeSupervisor {
         events.push_back(order.message.record().event());
         continue;
       }
+      if (order.message.has_attend()) {
+        attended.push_back(order.message.attend().name());
+        continue;
+      }
       if (order.message.has_park()) {
         parked[order.message.park().key()] = std::move(order);
         continue;
@@ -98,6 +102,7 @@ class FakeSupervisor {
   std::vector<Order> orders;
   std::vector<supervisor::Event> events;
   std::map<std::string, Order> parked;
+  std::vector<std::string> attended;
 
  private:
   EventLoop& loop_;

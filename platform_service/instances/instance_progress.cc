@@ -1,0 +1,88 @@
+// Whether the instance's driver does anything for its session: looked at often
+// while there is something to do, and next to never while there is not.
+#include <chrono>
+
+#include "absl/strings/str_cat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "platform_service/instances/instance.h"
+
+namespace bulkhead::platform {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Between two looks: with ProgressCheck::kPatience looks, a driver that does
+// nothing is found after about a second.
+constexpr milliseconds kLookInterval(250);
+// The same while bells are listened to: for a driver that says that it sleeps,
+// so that it is not looked at, and then takes that back.
+constexpr milliseconds kRestInterval(10'000);
+
+}  // namespace
+
+// All instances look at the same times, so that they share wake-ups.
+void Instance::LookLater(milliseconds interval) {
+  loop_.Cancel(progress_timer_);
+  const uint64_t interval_ns = std::chrono::nanoseconds(interval).count();
+  const uint64_t now_ns = MonotonicNs();
+  progress_timer_ =
+      loop_.At(now_ns + interval_ns - now_ns % interval_ns, [this] {
+        progress_timer_ = 0;
+        CheckProgress();
+      });
+}
+
+void Instance::WatchProgress() {
+  if (progress_timer_ != 0 && !traffic_watch_.armed()) return;
+  traffic_watch_.Disarm();
+  progress_.Restart();
+  // First the one that the other may be waiting for.
+  nic_.Attend();
+  link_.Attend(spec_.name);
+  LookLater(kLookInterval);
+}
+
+void Instance::StopProgress() {
+  progress_.Restart();
+  traffic_watch_.Disarm();
+  loop_.Cancel(std::exchange(progress_timer_, 0));
+}
+
+void Instance::CheckProgress() {
+  if (session_ == nullptr || !session_offered_ || phase_ != Phase::kAttached) {
+    return StopProgress();
+  }
+  switch (progress_.Look(session_->ReadPositions(), facts_.link_up)) {
+    case ProgressCheck::Verdict::kFine:
+      break;
+    case ProgressCheck::Verdict::kNudge:
+      session_->NudgeProvider();
+      break;
+    case ProgressCheck::Verdict::kStuck:
+      progress_.Restart();
+      Breach("no progress: frames wait and none is acknowledged");
+      break;
+  }
+  if (!progress_.quiet()) {
+    traffic_watch_.Disarm();
+    return LookLater(kLookInterval);
+  }
+  LookLater(Listen() ? kRestInterval : kLookInterval);
+}
+
+// Arm, re-check: false when something has moved in between.
+bool Instance::Listen() {
+  if (traffic_watch_.armed()) return true;
+  std::vector<int> bells = {session_->client_bell()};
+  for (const UniqueFd& irq : irqs_) bells.push_back(irq.get());
+  if (const absl::Status armed = traffic_watch_.Arm(bells); !armed.ok()) {
+    LogWarning(absl::StrCat(spec_.name, ": ", armed.message()));
+    return false;
+  }
+  if (progress_.StillQuiet(session_->ReadPositions())) return true;
+  traffic_watch_.Disarm();
+  return false;
+}
+
+}  // namespace bulkhead::platform
