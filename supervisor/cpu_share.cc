@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,9 +16,9 @@
 namespace bulkhead::supervisor {
 namespace {
 
-std::string ReadProc(pid_t pid, absl::string_view file) {
-  const UniqueFd fd(::open(absl::StrCat("/proc/", pid, "/", file).c_str(),
-                           O_RDONLY | O_CLOEXEC));
+// Its start, or nothing.
+std::string ReadFile(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   char text[1024];
   const ssize_t got = fd.valid() ? ::read(fd.get(), text, sizeof(text)) : 0;
   return std::string(text, got > 0 ? got : 0);
@@ -43,7 +45,20 @@ std::optional<CpuUse> ParseCpuUse(absl::string_view schedstat,
 }
 
 std::optional<CpuUse> ReadCpuUse(pid_t pid) {
-  return ParseCpuUse(ReadProc(pid, "schedstat"), ReadProc(pid, "stat"));
+  const std::string folder = absl::StrCat("/proc/", pid, "/");
+  return ParseCpuUse(ReadFile(folder + "schedstat"), ReadFile(folder + "stat"));
+}
+
+std::optional<uint64_t> ParsePressureNs(absl::string_view text) {
+  constexpr absl::string_view kTotal = "total=";
+  const absl::string_view line = text.substr(0, text.find('\n'));
+  const size_t at = line.find(kTotal);
+  uint64_t total_us = 0;
+  if (!absl::StartsWith(line, "some ") || at == absl::string_view::npos ||
+      !absl::SimpleAtoi(line.substr(at + kTotal.size()), &total_us)) {
+    return std::nullopt;
+  }
+  return total_us * 1000;
 }
 
 bool WasStarved(const CpuUse& before, const CpuUse& after,
@@ -62,6 +77,20 @@ bool CpuShare::StarvedSinceLast(pid_t pid, uint64_t now_ns) {
   last_ = now;
   last_ns_ = now_ns;
   return starved;
+}
+
+bool CpuShare::AnyStarvedSinceLast(pid_t pid, uint64_t now_ns) {
+  const uint64_t elapsed_ns = now_ns - last_ns_;
+  const bool starved = StarvedSinceLast(pid, now_ns);
+  const auto before = std::exchange(
+      last_pressure_ns_, ParsePressureNs(ReadFile("/proc/pressure/cpu")));
+  return starved || (before.has_value() && last_pressure_ns_.has_value() &&
+                     *last_pressure_ns_ - *before >= elapsed_ns / 2);
+}
+
+void CpuShare::Forget() {
+  last_.reset();
+  last_pressure_ns_.reset();
 }
 
 }  // namespace bulkhead::supervisor

@@ -29,15 +29,23 @@ std::optional<CpuUse> ReadCpuUse(pid_t pid);
 // and did not. One that was stopped, slept, or ran has nobody else to blame.
 bool WasStarved(const CpuUse& before, const CpuUse& after, uint64_t elapsed_ns);
 
+// The total of the line "some" of /proc/pressure/cpu: for how long, since the
+// system started, anybody waited for a CPU.
+std::optional<uint64_t> ParsePressureNs(absl::string_view text);
+
 // The use of one process from question to question.
 class CpuShare {
  public:
   // Whether it was starved since the last call; no for the first one.
   bool StarvedSinceLast(pid_t pid, uint64_t now_ns);
-  void Forget() { last_.reset(); }
+  // The same, or whether others were, for whom it may be waiting: most of the
+  // time since the last call somebody on this machine waited for a CPU.
+  bool AnyStarvedSinceLast(pid_t pid, uint64_t now_ns);
+  void Forget();
 
  private:
   std::optional<CpuUse> last_;
+  std::optional<uint64_t> last_pressure_ns_;
   uint64_t last_ns_ = 0;
 };
 

@@ -33,6 +33,17 @@ TEST(CpuShare, ReadsThisProcess) {
   EXPECT_FALSE(ReadCpuUse(0).has_value());
 }
 
+// Shows that the first line of the kernel's pressure file is understood.
+TEST(CpuShare, ParsePressure) {
+  EXPECT_EQ(ParsePressureNs("some avg10=1.00 avg60=0.50 avg300=0.10 "
+                            "total=123\nfull avg10=0.00 total=7\n"),
+            std::optional<uint64_t>(123'000));
+  EXPECT_FALSE(ParsePressureNs("").has_value());
+  EXPECT_FALSE(ParsePressureNs("full avg10=0.00 total=7\n").has_value());
+  EXPECT_FALSE(ParsePressureNs("some avg10=1.00\n total=7").has_value());
+  EXPECT_FALSE(ParsePressureNs("some total=x").has_value());
+}
+
 // Shows who counts as starved: one that waited most of the time, whether its
 // wait has ended or goes on; not one that ran, slept or was stopped.
 TEST(CpuShare, WasStarved) {

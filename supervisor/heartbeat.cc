@@ -1,6 +1,7 @@
 #include "supervisor/heartbeat.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -28,6 +29,7 @@ Heartbeat::Limits Heartbeat::LimitsOf(const ProcessSpec::Heartbeat& spec) {
 Heartbeat::Heartbeat(const Limits& limits, uint64_t now_ns, uint32_t phase)
     : limits_(limits),
       phase_(phase % kPhases),
+      last_work_ns_(now_ns),
       last_tick_ns_(now_ns),
       last_pong_ns_(now_ns) {
   SetDue(now_ns, false);
@@ -79,8 +81,9 @@ std::optional<std::string> Heartbeat::HandlePong(const FromChild::Pong& pong,
   last_pong_ns_ = now_ns;
   const bool moved = pong.work_done() != work_done_;
   work_done_ = pong.work_done();
-  quiet_ = moved || pong.work_waiting() ? 0 : quiet_ + 1;
-  if (rests() && !waits_for_answer()) SetDue(last_tick_ns_, true);
+  if (moved || pong.work_waiting()) last_work_ns_ = now_ns;
+  rests_ = now_ns - last_work_ns_ >= Nanoseconds(kQuiet);
+  if (rests_ && !waits_for_answer()) SetDue(last_tick_ns_, true);
   if (!pong.work_waiting()) {
     done_while_waiting_.reset();
     forgiven_ = 0;
@@ -99,8 +102,8 @@ std::optional<std::string> Heartbeat::HandlePong(const FromChild::Pong& pong,
 }
 
 void Heartbeat::Attend(uint64_t now_ns) {
-  const bool rested = rests();
-  quiet_ = 0;
+  const bool rested = std::exchange(rests_, false);
+  last_work_ns_ = now_ns;
   if (rested && !waits_for_answer()) due_ns_ = now_ns;
 }
 

@@ -17,10 +17,10 @@ namespace bulkhead::supervisor {
 // is one in which the process, though able to run, got no CPU (`starved`): on a
 // busy machine that says nothing of the process.
 //
-// A process that has nothing to do is asked seldom: after kQuietAnswers
-// answers with nothing done and nothing waiting it rests, and is asked once in
-// a resting interval. It leaves its rest when an answer tells of work, stays
-// away, or when the owner hears of work for it (Attend).
+// A process that has nothing to do is asked seldom: when its answers have told
+// for kQuiet that nothing was done and nothing waits, it rests, and is asked
+// once in a resting interval. It leaves its rest when an answer tells of work,
+// stays away, or when the owner hears of work for it (Attend).
 //
 // Pure: the owner brings the time, sends the pings and does the killing.
 class Heartbeat {
@@ -29,7 +29,7 @@ class Heartbeat {
     std::chrono::milliseconds interval{100};
     uint32_t misses = 3;
   };
-  static constexpr uint32_t kQuietAnswers = 3;
+  static constexpr std::chrono::seconds kQuiet{1};
   // The resting interval: so many intervals, at most kMostRest.
   static constexpr int kRestIntervals = 100;
   static constexpr std::chrono::seconds kMostRest{10};
@@ -65,7 +65,7 @@ class Heartbeat {
   bool waits_for_answer() const { return answered_ < pings_; }
   // It said that work waits, and has done none since.
   bool stalls() const { return done_while_waiting_.has_value(); }
-  bool rests() const { return quiet_ >= kQuietAnswers; }
+  bool rests() const { return rests_; }
 
  private:
   bool Forgives(bool starved);
@@ -78,8 +78,9 @@ class Heartbeat {
   uint64_t answered_ = 0;
   uint32_t missed_ = 0;
   uint32_t forgiven_ = 0;
-  uint32_t quiet_ = 0;  // Answers in a row without work.
+  bool rests_ = false;
   uint64_t work_done_ = 0;
+  uint64_t last_work_ns_;  // When it was heard of last.
   uint64_t last_tick_ns_;
   uint64_t last_pong_ns_;
   // work_done of the last pong, if that one said that work waits.

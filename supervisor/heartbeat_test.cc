@@ -6,6 +6,8 @@ namespace bulkhead::supervisor {
 namespace {
 
 constexpr uint64_t kIntervalNs = 100'000'000;
+constexpr uint64_t kQuietTicks =
+    Heartbeat::kQuiet / std::chrono::milliseconds(100);
 
 class HeartbeatTest : public ::testing::Test {
  protected:
@@ -95,10 +97,10 @@ TEST_F(HeartbeatTest, StarvedIsNotHung) {
   EXPECT_TRUE(starved_tick());
 }
 
-// Shows that a process without work is asked a hundredth as often after three
-// quiet answers, and at once, then at the full pace, when work is announced.
+// Shows that a process without work is asked a hundredth as often after a quiet
+// second, and at once, then at the full pace, when work is announced.
 TEST_F(HeartbeatTest, RestsWithoutWork) {
-  for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+  for (uint64_t number = 1; number <= kQuietTicks; ++number) {
     EXPECT_FALSE(heartbeat_.rests());
     EXPECT_EQ(heartbeat_.due_ns(), now_ns_ + kIntervalNs);
     EXPECT_FALSE(Tick());
@@ -116,7 +118,7 @@ TEST_F(HeartbeatTest, RestsWithoutWork) {
 // Shows that a resting process that does not answer is found as fast as any:
 // the answer is waited for at the full pace.
 TEST_F(HeartbeatTest, RestingProcessIsFoundHungAsFast) {
-  for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+  for (uint64_t number = 1; number <= kQuietTicks; ++number) {
     EXPECT_FALSE(Tick());
     EXPECT_FALSE(Pong(number));
   }
@@ -128,9 +130,9 @@ TEST_F(HeartbeatTest, RestingProcessIsFoundHungAsFast) {
 
 // Shows that work, done or waiting, keeps a process from its rest.
 TEST_F(HeartbeatTest, WorkKeepsItAwake) {
-  for (uint64_t number = 1; number <= 20; ++number) {
+  for (uint64_t number = 1; number <= 5 * kQuietTicks; ++number) {
     EXPECT_FALSE(Tick());
-    EXPECT_FALSE(Pong(number, number / 3));
+    EXPECT_FALSE(Pong(number, number / 8));
     EXPECT_FALSE(heartbeat_.rests());
   }
 }
@@ -141,7 +143,7 @@ TEST_F(HeartbeatTest, RestingProcessesShareWakeUps) {
   const auto due_of = [&](uint32_t phase, uint64_t start_ns) {
     Heartbeat heartbeat({}, start_ns, phase);
     uint64_t now_ns = start_ns;
-    for (uint64_t number = 1; number <= Heartbeat::kQuietAnswers; ++number) {
+    for (uint64_t number = 1; !heartbeat.rests(); ++number) {
       now_ns = heartbeat.due_ns();
       EXPECT_FALSE(heartbeat.Tick(now_ns));
       FromChild::Pong pong;

@@ -45,7 +45,11 @@ absl::StatusOr<std::unique_ptr<Process>> Process::Create(
   std::unique_ptr<Process> process(
       new Process(loop, sandbox, spec, std::move(program), std::move(log),
                   std::move(callbacks)));
-  if (spec.warm_spare()) process->spare_.Want(milliseconds(0));
+  // Its first process, too, is made while its payload is: a driver's while its
+  // NIC comes up.
+  if (spec.warm_spare() || spec.needs_payload()) {
+    process->spare_.Want(milliseconds(0));
+  }
   if (!spec.needs_payload()) {
     // Not before the owner has noted the object.
     process->backoff_timer_ = loop.After(

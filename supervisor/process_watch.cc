@@ -120,7 +120,7 @@ void Process::HandlePong(const FromChild::Pong& pong) {
   if (!heartbeat_.has_value()) return;
   const uint64_t now_ns = MonotonicNs();
   const bool starved = pong.work_waiting() && heartbeat_->stalls() &&
-                       cpu_share_.StarvedSinceLast(current_->pid(), now_ns);
+                       cpu_share_.AnyStarvedSinceLast(current_->pid(), now_ns);
   if (auto hang = heartbeat_->HandlePong(pong, now_ns, starved)) {
     Kill("hung", *hang);
     return;

@@ -381,9 +381,10 @@ TEST_F(RestartTest, SwappedProgramIsNotExecuted) {
   spec.set_program(directory_ + "/second");
   fs::copy_file(ProgramPath("supervisor/testing/test_child"), spec.program());
   fs::permissions(spec.program(), fs::perms::owner_all);
+  // Before a process runs from it, which would make it "busy".
+  const int fd = ::open(spec.program().c_str(), O_WRONLY | O_APPEND);
   Define(spec);
   ASSERT_TRUE(UntilPhase("nic1", ProcessState::WAITING));
-  const int fd = ::open(spec.program().c_str(), O_WRONLY | O_APPEND);
   ASSERT_EQ(::write(fd, "x", 1), 1);
   ::close(fd);
   Begin("nic1");
