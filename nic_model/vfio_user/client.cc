@@ -23,6 +23,13 @@ constexpr char kCapabilities[] =
     "{\"capabilities\":{\"max_msg_fds\":16,\"max_data_xfer_size\":4096}}";
 static_assert(kMaxFds == 16 && kMaxTransfer == 4096);
 
+RegionInfoBody RequestRegionInfo(uint32_t region) {
+  RegionInfoBody info = {};
+  info.argsz = sizeof(info);
+  info.index = region;
+  return info;
+}
+
 class SocketClient : public Client {
  public:
   SocketClient(UniqueFd socket, int timeout_ms, int patience_ms)
@@ -32,6 +39,8 @@ class SocketClient : public Client {
   void SkipStaleReplies() { connection_.SkipStaleReplies(); }
 
   absl::StatusOr<RegionInfo> GetRegionInfo(uint32_t region) override;
+  absl::StatusOr<std::vector<RegionInfo>> GetRegionInfos(
+      uint32_t count) override;
   absl::StatusOr<std::vector<Doorbell>> GetDoorbells(uint32_t region) override;
   absl::StatusOr<uint32_t> GetIrqCount(uint32_t index) override;
   absl::Status Read(uint32_t region, uint64_t offset,
@@ -54,6 +63,7 @@ class SocketClient : public Client {
  private:
   using Body = ClientConnection::Body;
 
+  absl::StatusOr<RegionInfo> TakeRegionInfo(Body body, uint32_t region);
   absl::StatusOr<std::vector<Doorbell>> TakeDoorbells(Body body,
                                                       uint32_t region);
 
@@ -85,14 +95,40 @@ absl::Status SocketClient::Negotiate() {
 }
 
 absl::StatusOr<RegionInfo> SocketClient::GetRegionInfo(uint32_t region) {
-  RegionInfoBody info = {};
-  info.argsz = sizeof(info);
-  info.index = region;
-  const iovec body[] = {Part(info)};
+  const RegionInfoBody request = RequestRegionInfo(region);
+  const iovec body[] = {Part(request)};
   ASSIGN_OR_RETURN(
       const Body reply,
-      connection_.Transact(Command::kGetRegionInfo, body, {}, sizeof(info),
+      connection_.Transact(Command::kGetRegionInfo, body, {}, sizeof(request),
                            ClientConnection::kBufferBytes));
+  return TakeRegionInfo(reply, region);
+}
+
+absl::StatusOr<std::vector<RegionInfo>> SocketClient::GetRegionInfos(
+    uint32_t count) {
+  std::vector<RegionInfoBody> requests;
+  std::vector<iovec> bodies;
+  for (uint32_t region = 0; region < count; ++region) {
+    requests.push_back(RequestRegionInfo(region));
+  }
+  for (const RegionInfoBody& request : requests) {
+    bodies.push_back(Part(request));
+  }
+  std::vector<RegionInfo> infos;
+  RETURN_IF_ERROR(connection_.TransactAll(
+      Command::kGetRegionInfo, bodies, sizeof(RegionInfoBody),
+      ClientConnection::kBufferBytes, [&](Body reply) -> absl::Status {
+        const auto region = static_cast<uint32_t>(infos.size());
+        ASSIGN_OR_RETURN(const RegionInfo info, TakeRegionInfo(reply, region));
+        infos.push_back(info);
+        return absl::OkStatus();
+      }));
+  return infos;
+}
+
+absl::StatusOr<RegionInfo> SocketClient::TakeRegionInfo(Body reply,
+                                                        uint32_t region) {
+  RegionInfoBody info;
   std::memcpy(&info, reply.data(), sizeof(info));
   if (info.index != region)
     return connection_.Nonsense("the info of another region");
@@ -250,6 +286,15 @@ absl::Status SocketClient::Reset() {
 }
 
 }  // namespace
+
+absl::StatusOr<std::vector<RegionInfo>> Client::GetRegionInfos(uint32_t count) {
+  std::vector<RegionInfo> infos;
+  for (uint32_t region = 0; region < count; ++region) {
+    ASSIGN_OR_RETURN(const RegionInfo info, GetRegionInfo(region));
+    infos.push_back(info);
+  }
+  return infos;
+}
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(UniqueFd socket,
                                                        int timeout_ms,

@@ -66,6 +66,9 @@ class Client {
   virtual ~Client() = default;
 
   virtual absl::StatusOr<RegionInfo> GetRegionInfo(uint32_t region) = 0;
+  // Of the regions 0 to `count` - 1, at the price of one round trip.
+  virtual absl::StatusOr<std::vector<RegionInfo>> GetRegionInfos(
+      uint32_t count);
   virtual absl::StatusOr<std::vector<Doorbell>> GetDoorbells(
       uint32_t region) = 0;
   // Interrupt vectors of this index (kMsixIrqIndex).

@@ -87,8 +87,14 @@ absl::Status ClientConnection::Post(Command command,
                                     std::span<const iovec> body) {
   constexpr uint32_t kFlags = kTypeCommand | kFlagNoReply;
   if (!corked_ || !broken_.ok()) return Send(command, kFlags, body, {});
+  Hold(command, kFlags, body);
+  return held_.size() < kMaxHeldBytes ? absl::OkStatus() : SendHeld();
+}
+
+void ClientConnection::Hold(Command command, uint32_t flags,
+                            std::span<const iovec> body) {
   Header header = {++next_id_, static_cast<uint16_t>(command), sizeof(Header),
-                   kFlags, 0};
+                   flags, 0};
   for (const iovec& part : body) header.bytes += part.iov_len;
   const auto append = [this](const void* data, size_t bytes) {
     const auto* first = static_cast<const uint8_t*>(data);
@@ -96,7 +102,9 @@ absl::Status ClientConnection::Post(Command command,
   };
   append(&header, sizeof(header));
   for (const iovec& part : body) append(part.iov_base, part.iov_len);
-  if (held_.size() < kMaxHeldBytes) return absl::OkStatus();
+}
+
+absl::Status ClientConnection::SendHeld() {
   iovec all = Part(held_.data(), held_.size());
   const absl::Status status = SendAll(std::span(&all, 1), {});
   held_.clear();
@@ -118,6 +126,7 @@ absl::Status ClientConnection::Send(Command command, uint32_t flags,
     parts[count++] = part;
   }
   parts[header_at] = Part(header);
+  awaited_id_ = next_id_;
   const absl::Status status = SendAll(std::span(parts.data(), count), fds);
   held_.clear();
   corked_ = false;
@@ -200,11 +209,11 @@ absl::Status ClientConnection::CheckReply(const Header& header,
     return Nonsense(
         absl::StrCat("command ", header.command, " of its own, not a reply"));
   }
-  if (header.id != next_id_ ||
+  if (header.id != awaited_id_ ||
       header.command != static_cast<uint16_t>(command)) {
     return Nonsense(absl::StrCat("reply to message ", header.id, " command ",
                                  header.command, ", expected message ",
-                                 next_id_, " ", CommandName(command)));
+                                 awaited_id_, " ", CommandName(command)));
   }
   if ((header.flags & kFlagError) != 0) {
     return absl::InvalidArgumentError(
@@ -249,7 +258,10 @@ absl::StatusOr<Header> ClientConnection::ReceiveReply(Command command) {
   }
   RETURN_IF_ERROR(SpendPatience(start_ns));
   RETURN_IF_ERROR(CheckReply(header, command));
-  if (filled_ != consumed_) return Nonsense("bytes after its reply");
+  // Whatever follows the reply to the last request was not asked for.
+  if (awaited_id_ == next_id_ && filled_ != consumed_) {
+    return Nonsense("bytes after its reply");
+  }
   return header;
 }
 
@@ -257,6 +269,34 @@ absl::StatusOr<ClientConnection::Body> ClientConnection::Transact(
     Command command, std::span<const iovec> body, std::span<const int> fds,
     size_t least, size_t most) {
   RETURN_IF_ERROR(Send(command, kTypeCommand, body, fds));
+  return TakeReply(command, least, most);
+}
+
+absl::Status ClientConnection::TransactAll(
+    Command command, std::span<const iovec> bodies, size_t least, size_t most,
+    const std::function<absl::Status(Body)>& take) {
+  if (!broken_.ok()) return broken_;
+  const auto first_id = static_cast<uint16_t>(next_id_ + 1);
+  for (const iovec& body : bodies) {
+    Hold(command, kTypeCommand, std::span(&body, 1));
+  }
+  corked_ = false;
+  RETURN_IF_ERROR(SendHeld());
+  absl::Status first_error;
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    awaited_id_ = static_cast<uint16_t>(first_id + i);
+    const absl::StatusOr<Body> reply = TakeReply(command, least, most);
+    if (!broken_.ok()) return broken_;
+    // A refusal: the other answers come nevertheless.
+    if (first_error.ok()) {
+      first_error = reply.ok() ? take(*reply) : reply.status();
+    }
+  }
+  return first_error;
+}
+
+absl::StatusOr<ClientConnection::Body> ClientConnection::TakeReply(
+    Command command, size_t least, size_t most) {
   ASSIGN_OR_RETURN(const Header header, ReceiveReply(command));
   const size_t bytes = header.bytes - sizeof(Header);
   if (bytes < least || bytes > most) {

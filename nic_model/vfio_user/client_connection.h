@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -61,6 +62,12 @@ class ClientConnection {
   absl::StatusOr<Body> Transact(Command command, std::span<const iovec> body,
                                 std::span<const int> fds, size_t least,
                                 size_t most);
+  // Sends the command once with each of `bodies`, all together, and hands the
+  // replies to `take` in their order; the first error ends it. More requests
+  // than the server answers without reading on would block both: a few.
+  absl::Status TransactAll(Command command, std::span<const iovec> bodies,
+                           size_t least, size_t most,
+                           const std::function<absl::Status(Body)>& take);
   // A request that gets no reply.
   absl::Status Post(Command command, std::span<const iovec> body);
   // Holds what is posted from now on, and sends it with the next Transact: one
@@ -82,13 +89,18 @@ class ClientConnection {
   absl::Status SendAll(std::span<iovec> left, std::span<const int> fds);
   // The next whole message: its header, its body in buffer_.
   absl::StatusOr<Header> ReceiveMessage(uint64_t deadline_ns);
+  // Of the oldest unanswered request.
   absl::StatusOr<Header> ReceiveReply(Command command);
+  absl::StatusOr<Body> TakeReply(Command command, size_t least, size_t most);
+  // Appends a whole message to held_.
+  void Hold(Command command, uint32_t flags, std::span<const iovec> body);
+  absl::Status SendHeld();
   // How long the next answer may take.
   uint64_t NextDeadline(uint64_t now_ns);
   absl::Status SpendPatience(uint64_t since_ns);
   absl::Status CheckReply(const Header& header, Command command);
   bool IsStale(const Header& header) const {
-    return (header.flags & kTypeMask) == kTypeReply && header.id != next_id_;
+    return (header.flags & kTypeMask) == kTypeReply && header.id != awaited_id_;
   }
   absl::Status FillBuffer(size_t bytes, uint64_t deadline_ns);
   absl::Status WaitFor(short events, uint64_t deadline_ns);
@@ -101,8 +113,9 @@ class ClientConnection {
   const uint64_t most_patience_ns_;  // 0: no end of it.
   uint64_t patience_ns_;
   uint64_t patience_at_ns_;  // When it was that much.
-  uint16_t next_id_;
-  bool adopted_ = false;  // Replies to a predecessor may come.
+  uint16_t next_id_;         // Of the last message sent.
+  uint16_t awaited_id_ = 0;  // Of the request that is answered next.
+  bool adopted_ = false;     // Replies to a predecessor may come.
   bool corked_ = false;
   std::vector<uint8_t> held_;  // Whole messages, at most kMaxHeldBytes.
   absl::Status broken_;        // Why the connection is of no more use.
