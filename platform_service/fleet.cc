@@ -271,6 +271,7 @@ void Fleet::Enumerate() {
     if (!entry.device.name.empty()) entries[entry.device.name] = &entry;
   }
   const std::set<std::string> fresh = std::exchange(fresh_ports_, {});
+  std::set<std::string> addresses;
   for (const std::string& name : fresh) {
     const auto port = ports_.find(name);
     const auto entry = entries.find(name);
@@ -283,8 +284,9 @@ void Fleet::Enumerate() {
     const absl::Status added = bus_.Add(
         address, name, port->second->config_space(), port->second->bar_bytes());
     if (!added.ok()) port->second->Fail(added);
+    addresses.insert(address);
   }
-  const auto devices = bus_.Enumerate();
+  const auto devices = bus_.Enumerate(addresses);
   if (!devices.ok()) {
     LogError(absl::StrCat("enumerate the simulated bus: ",
                           devices.status().message()));

@@ -45,13 +45,14 @@ absl::StatusOr<std::unique_ptr<VfioUserOwner>> VfioUserOwner::Create(
     std::unique_ptr<vfio_user::Client> connection) {
   std::unique_ptr<VfioUserOwner> owner(
       new VfioUserOwner(std::move(connection)));
+  ASSIGN_OR_RETURN(owner->config_, owner->ReadConfigSpace());
   RETURN_IF_ERROR(owner->Identify());
   RETURN_IF_ERROR(owner->FindMsix());
   return owner;
 }
 
 absl::Status VfioUserOwner::Identify() {
-  ASSIGN_OR_RETURN(identity_, ReadConfig(0, 4));
+  identity_ = FirstConfig(0, 4);
   if ((identity_ & 0xffff) == 0xffff || (identity_ & 0xffff) == 0) {
     return Contradiction(
         absl::StrFormat("vendor 0x%04x is no vendor", identity_ & 0xffff));
@@ -62,9 +63,9 @@ absl::Status VfioUserOwner::Identify() {
 absl::Status VfioUserOwner::FindMsix() {
   ASSIGN_OR_RETURN(irq_count_, connection_->GetIrqCount(kMsixIrqIndex));
   irq_count_ = std::min(irq_count_, kMostIrqs);
-  ASSIGN_OR_RETURN(const uint32_t status, ReadConfig(kStatus, 2));
+  const uint32_t status = FirstConfig(kStatus, 2);
   if ((status & kStatusCapabilities) == 0) return absl::OkStatus();
-  ASSIGN_OR_RETURN(uint32_t offset, ReadConfig(kCapabilityPointer, 1));
+  uint32_t offset = FirstConfig(kCapabilityPointer, 1);
   for (int i = 0; offset != 0; ++i) {
     if (i == kMostCapabilities) {
       return Contradiction("its list of capabilities has a loop");
@@ -73,7 +74,7 @@ absl::Status VfioUserOwner::FindMsix() {
     if (offset < 0x40) {
       return Contradiction("its list of capabilities leaves config space");
     }
-    ASSIGN_OR_RETURN(const uint32_t header, ReadConfig(offset, 4));
+    const uint32_t header = FirstConfig(offset, 4);
     if ((header & 0xff) == kMsixCapability) {
       msix_offset_ = static_cast<uint16_t>(offset);
       msix_control_ = static_cast<uint16_t>(header >> 16);
@@ -84,13 +85,13 @@ absl::Status VfioUserOwner::FindMsix() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint32_t> VfioUserOwner::ReadConfig(uint32_t offset,
-                                                   uint32_t width) {
-  uint8_t bytes[4] = {};
-  RETURN_IF_ERROR(
-      connection_->Read(kConfigRegion, offset, std::span(bytes, width)));
-  return uint32_t{bytes[0]} | uint32_t{bytes[1]} << 8 |
-         uint32_t{bytes[2]} << 16 | uint32_t{bytes[3]} << 24;
+// Requires: offset + width <= 256.
+uint32_t VfioUserOwner::FirstConfig(uint32_t offset, uint32_t width) const {
+  uint32_t value = 0;
+  for (uint32_t i = 0; i < width; ++i) {
+    value |= uint32_t{config_[offset + i]} << (8 * i);
+  }
+  return value;
 }
 
 absl::Status VfioUserOwner::PostConfig16(uint32_t offset, uint16_t value) {

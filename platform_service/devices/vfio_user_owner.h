@@ -24,6 +24,8 @@ class VfioUserOwner final : public DeviceOwner {
       std::unique_ptr<vfio_user::Client> connection);
 
   absl::StatusOr<std::vector<uint8_t>> ReadConfigSpace() override;
+  // As it was when the connection was made.
+  const std::vector<uint8_t>& first_config_space() const { return config_; }
   absl::Status EnableBusMaster() override;
   absl::Status ClearBusMaster() override;
   absl::Status ResetAndVerify(const StepRecorder& record) override;
@@ -47,10 +49,11 @@ class VfioUserOwner final : public DeviceOwner {
 
   absl::Status Identify();
   absl::Status FindMsix();
-  absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, uint32_t width);
+  uint32_t FirstConfig(uint32_t offset, uint32_t width) const;
   absl::Status PostConfig16(uint32_t offset, uint16_t value);
 
   std::unique_ptr<vfio_user::Client> connection_;
+  std::vector<uint8_t> config_;
   uint32_t identity_ = 0;     // Vendor in bits 0–15, device in bits 16–31.
   uint16_t msix_offset_ = 0;  // Of the capability; 0: none.
   uint16_t msix_control_ = 0;

@@ -26,6 +26,8 @@ constexpr uint64_t kRingQuotaBytes = 1 << 20;
 // After Attached, the driver fills its rings and the first frames go through;
 // what the next generation needs is made once that is over.
 constexpr auto kPrepareDelay = std::chrono::milliseconds(5);
+// At the first start there are many others yet to be started, which come first.
+constexpr auto kFirstPrepareDelay = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -462,7 +464,9 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   ShowStatus();
   OfferSession();
   loop_.Cancel(prepare_timer_);
-  prepare_timer_ = loop_.After(kPrepareDelay, [this] { PrepareNext(); });
+  prepare_timer_ =
+      loop_.After(begun_generation_ == 1 ? kFirstPrepareDelay : kPrepareDelay,
+                  [this] { PrepareNext(); });
   ParkLater();
 }
 

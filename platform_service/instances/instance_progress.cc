@@ -12,7 +12,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Between two looks: with ProgressCheck::kPatience looks, a driver that does
+// Between two looks. Short of the time after which the supervisor takes a
+// driver to be idle (Heartbeat::kQuiet), so that a bell is listened to by then.
+// With ProgressCheck::kPatience looks, a driver that does
 // nothing is found after about a second.
 constexpr milliseconds kLookInterval(250);
 // The same while bells are listened to: for a driver that says that it sleeps,

@@ -23,7 +23,7 @@ class ProgressCheck {
 
   // Looks in a row that saw nothing move, nothing wait, and a provider that
   // asks to be woken: from then on a bell tells more than looking does.
-  static constexpr int kQuietLooks = 4;
+  static constexpr int kQuietLooks = 1;
 
   Verdict Look(const Session::Positions& positions, bool link_up);
   bool quiet() const { return quiet_ >= kQuietLooks; }

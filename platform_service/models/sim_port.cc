@@ -244,14 +244,14 @@ absl::Status SimPort::ConnectOwner() {
 }
 
 absl::Status SimPort::TakeDevice(std::unique_ptr<vfio_user::Client> client) {
-  for (uint32_t bar = 0; bar < bar_bytes_.size(); ++bar) {
-    ASSIGN_OR_RETURN(const vfio_user::RegionInfo region,
-                     client->GetRegionInfo(bar));
-    bar_bytes_[bar] = region.bytes;
+  ASSIGN_OR_RETURN(const std::vector<vfio_user::RegionInfo> bars,
+                   client->GetRegionInfos(bar_bytes_.size()));
+  for (size_t bar = 0; bar < bars.size(); ++bar) {
+    bar_bytes_[bar] = bars[bar].bytes;
   }
   ASSIGN_OR_RETURN(std::unique_ptr<VfioUserOwner> device,
                    VfioUserOwner::Create(std::move(client)));
-  ASSIGN_OR_RETURN(config_space_, device->ReadConfigSpace());
+  config_space_ = device->first_config_space();
   // The server never speaks unasked: whatever becomes readable between our
   // calls is the end of the connection, or nonsense.
   ASSIGN_OR_RETURN(watch_,

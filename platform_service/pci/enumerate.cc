@@ -60,12 +60,16 @@ std::string StringProperty(LibpciAccess* access, pci_dev* device, u32 which) {
   return status.ok() && value != nullptr ? value : "";
 }
 
+std::string AddressOf(const pci_dev* device) {
+  return absl::StrFormat("%04x:%02x:%02x.%x",
+                         static_cast<unsigned>(device->domain), device->bus,
+                         device->dev, device->func);
+}
+
 PciDeviceInfo Describe(LibpciAccess* access, pci_dev* device, Source source) {
   PciDeviceInfo info;
   info.source = source;
-  info.address = absl::StrFormat("%04x:%02x:%02x.%x",
-                                 static_cast<unsigned>(device->domain),
-                                 device->bus, device->dev, device->func);
+  info.address = AddressOf(device);
   absl::Status filled =
       access->Guard("read a device", [&] { pci_fill_info(device, kWanted); });
   if (!filled.ok()) {
@@ -105,14 +109,17 @@ PciDeviceInfo Describe(LibpciAccess* access, pci_dev* device, Source source) {
   return info;
 }
 
+// `only`: at these addresses; null: all.
 absl::StatusOr<BusListing> List(unsigned method, const std::string& parameter,
-                                const std::string& value, Source source) {
+                                const std::string& value, Source source,
+                                const std::set<std::string>* only = nullptr) {
   LibpciAccess access;
   RETURN_IF_ERROR(access.Configure(method, parameter, value));
   RETURN_IF_ERROR(access.Scan());
   BusListing listing;
   for (pci_dev* device = access.get()->devices; device != nullptr;
        device = device->next) {
+    if (only != nullptr && only->count(AddressOf(device)) == 0) continue;
     listing.devices.push_back(Describe(&access, device, source));
   }
   std::sort(listing.devices.begin(), listing.devices.end(),
@@ -142,9 +149,11 @@ absl::Status CheckTree(const std::string& devices) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<BusListing> ListTree(const std::string& path, Source source) {
+absl::StatusOr<BusListing> ListTree(
+    const std::string& path, Source source,
+    const std::set<std::string>* only = nullptr) {
   RETURN_IF_ERROR(CheckTree(path + "/devices"));
-  return List(PCI_ACCESS_SYS_BUS_PCI, "sysfs.path", path, source);
+  return List(PCI_ACCESS_SYS_BUS_PCI, "sysfs.path", path, source, only);
 }
 
 bool IsNetworkClass(const PciDeviceInfo& device) {
@@ -223,6 +232,11 @@ absl::StatusOr<BusListing> EnumerateMachine(const std::string& root) {
 
 absl::StatusOr<BusListing> EnumerateSimulated(const std::string& path) {
   return ListTree(path, Source::kSimulated);
+}
+
+absl::StatusOr<BusListing> EnumerateSimulated(
+    const std::string& path, const std::set<std::string>& addresses) {
+  return ListTree(path, Source::kSimulated, &addresses);
 }
 
 absl::StatusOr<BusListing> EnumerateRecorded(const std::string& path) {

@@ -10,6 +10,7 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_PCI_ENUMERATE_H_
 #define BULKHEAD_PLATFORM_SERVICE_PCI_ENUMERATE_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,9 @@ absl::StatusOr<BusListing> EnumerateMachine(const std::string& root = "");
 // A tree that SimulatedBus wrote: `path`/devices/ADDRESS/…. The names of
 // vendors, devices and classes are left out (see FillNames).
 absl::StatusOr<BusListing> EnumerateSimulated(const std::string& path);
+// The same, only those at `addresses`.
+absl::StatusOr<BusListing> EnumerateSimulated(
+    const std::string& path, const std::set<std::string>& addresses);
 
 // A dump as `lspci -xxxx` (or -x, -xxx; -n or not) prints it: a regular file of
 // at most 16 MiB.

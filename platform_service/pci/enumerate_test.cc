@@ -78,6 +78,17 @@ TEST_F(Bus, ShowsWhatWasPutOnIt) {
   EXPECT_EQ(expected.class_name, "Ethernet controller");
 }
 
+TEST_F(Bus, EnumeratesOnlyWhatIsAskedFor) {
+  SimulatedBus bus = Create();
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(bus.Add(SimulatedAddress(i), "port", Config(), kBars).ok());
+  }
+  auto devices = bus.Enumerate({SimulatedAddress(1), SimulatedAddress(9)});
+  ASSERT_TRUE(devices.ok()) << devices.status();
+  ASSERT_EQ(devices->size(), 1u);
+  EXPECT_EQ((*devices)[0].address, SimulatedAddress(1));
+}
+
 TEST_F(Bus, ReplacesAndRemoves) {
   SimulatedBus bus = Create();
   ASSERT_TRUE(bus.Add(SimulatedAddress(0), "port0", Config(), kBars).ok());

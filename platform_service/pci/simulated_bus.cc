@@ -171,4 +171,10 @@ absl::StatusOr<std::vector<PciDeviceInfo>> SimulatedBus::Enumerate() const {
   return std::move(listing.devices);
 }
 
+absl::StatusOr<std::vector<PciDeviceInfo>> SimulatedBus::Enumerate(
+    const std::set<std::string>& addresses) const {
+  ASSIGN_OR_RETURN(BusListing listing, EnumerateSimulated(path_, addresses));
+  return std::move(listing.devices);
+}
+
 }  // namespace bulkhead::pci
