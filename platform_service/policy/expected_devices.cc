@@ -24,6 +24,7 @@ pci::PciDeviceInfo Expected(const SimulatedNic& nic,
     device.subsystem_vendor = says.subsystem_vendor;
     device.subsystem_device = says.subsystem_device;
     device.class_code = says.class_code;
+    device.revision = says.revision;
     // Not from pci.ids, which takes long to read.
     device.vendor_name = says.vendor_name;
     device.device_name = says.device_name;

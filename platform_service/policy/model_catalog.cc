@@ -65,6 +65,7 @@ bool ParseModelDescription(absl::string_view text, const std::string& path,
     ClassMatch match = {announced->class_code, 0};
     fields.Word("class", ReadClass, &match);
     announced->class_code = match.value;
+    fields.Number("revision", 0, 255, &announced->revision);
     ReadNameInto(&source, &fields, "vendor_name", &announced->vendor_name);
     ReadNameInto(&source, &fields, "device_name", &announced->device_name);
     ReadNameInto(&source, &fields, "class_name", &announced->class_name);

@@ -20,6 +20,7 @@ struct Announced {
   uint16_t subsystem_vendor = 0;
   uint16_t subsystem_device = 0;
   uint32_t class_code = 0x020000;
+  uint8_t revision = 0;
   std::string vendor_name;
   std::string device_name;
   std::string class_name;
