@@ -145,7 +145,7 @@ TEST_F(IgbTest, ResetsWhateverItFinds) {
   const std::vector<FakeDevice::Access> first(device_.log().begin(),
                                               device_.log().begin() + 6);
   EXPECT_EQ(first, (std::vector<FakeDevice::Access>{
-                       {Verb::kWrite, 0x150c, 0xffffffff},
+                       {Verb::kWrite, 0x00d8, 0xffffffff},
                        {Verb::kWrite, kEimc, 0x1ffffff},
                        {Verb::kWrite, 0x0100, 0},
                        {Verb::kWrite, 0x0400, 0x8},
