@@ -72,7 +72,7 @@ interface_of() {
   done
 }
 # kernel_driver NIC: what Linux drives such a card with.
-kernel_driver() { case ${kind[$1]} in virtio) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
+kernel_driver() { case ${kind[$1]} in virtio*) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
 has_kernel_driver() { [ "$(driver_of "$1")" = "$(kernel_driver "$1")" ] && [ -n "$(interface_of "$1")" ]; }
 
 # ping_wire NIC: Linux's driver of the NIC reaches its peer.
