@@ -19,6 +19,10 @@ using supervisor::ToSupervisor;
 // this time: EPOLLOUT does not report the end of ETOOMANYREFS.
 constexpr auto kRetryDelay = std::chrono::milliseconds(1);
 
+// Events tell of what is done; they wait until a recovery, which takes about a
+// millisecond, need not share its CPUs with them.
+constexpr auto kEventDelay = std::chrono::milliseconds(2);
+
 // Messages taken in one turn, so that a replay of 4096 events does not keep
 // sessions waiting.
 constexpr int kMessagesPerTurn = 64;
@@ -123,7 +127,7 @@ void SupervisorLink::Record(absl::string_view process, uint32_t generation,
   event.set_kind(std::string(kind));
   event.set_text(std::string(text));
   if (flush_ == 0) {
-    flush_ = loop_.After(std::chrono::nanoseconds(0), [this] {
+    flush_ = loop_.After(kEventDelay, [this] {
       flush_ = 0;
       FlushEvents();
     });

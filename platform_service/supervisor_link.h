@@ -67,6 +67,8 @@ class SupervisorLink {
   void Record(absl::string_view process, uint32_t generation,
               absl::string_view kind, absl::string_view text,
               uint64_t time_ns = 0);
+  // Sends what Record still keeps back.
+  void FlushEvents();
 
  private:
   struct Outgoing {
@@ -81,7 +83,6 @@ class SupervisorLink {
 
   void Send(supervisor::ToSupervisor message, std::span<const int> fds = {});
   void SendQueued();
-  void FlushEvents();
   void HandleReadable();
   void Dispatch(supervisor::FromSupervisor message, std::vector<UniqueFd> fds);
   void Lose();

@@ -54,6 +54,7 @@ class InstanceTest : public testing::Test {
     handlers.lost = [] {};
     link_ = *SupervisorLink::Create(*loop_, supervisor_.TakeChannel(),
                                     std::move(handlers));
+    supervisor_.flush_events = [this] { link_->FlushEvents(); };
     nic_.Plug();
     nic_.down = [this](const std::string& reason) {
       instance_->OnDeviceDown(reason);

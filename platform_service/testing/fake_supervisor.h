@@ -40,6 +40,9 @@ class FakeSupervisor {
       loop_.RunOnce(0);
       Receive();
     }
+    if (!flush_events) return;
+    flush_events();
+    Receive();
   }
 
   void Receive() {
@@ -103,6 +106,8 @@ class FakeSupervisor {
   std::vector<supervisor::Event> events;
   std::map<std::string, Order> parked;
   std::vector<std::string> attended;
+  // SupervisorLink::FlushEvents: what a few milliseconds would do.
+  std::function<void()> flush_events;
 
  private:
   EventLoop& loop_;
