@@ -285,9 +285,12 @@ void E1000e::ClearMulticastLater() {
   if (multicast_cleared_) return;
   multicast_cleared_ = true;
   multicast_timer_ = context_.loop.After(kAfterStart, [this] {
+    // All in one message where the bus has messages; the read sends them.
+    regs_.HoldWrites();
     for (uint32_t i = 0; i < multicast_.size(); ++i) {
       if (multicast_[i] == 0) regs_.Write(Value<MTA>(), i);
     }
+    (void)regs_.Read<STATUS>();
   });
 }
 
