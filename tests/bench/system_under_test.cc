@@ -137,7 +137,10 @@ SystemUnderTest::SystemUnderTest(std::string run_dir, std::string parent_dir)
 
 absl::StatusOr<std::unique_ptr<SystemUnderTest>> SystemUnderTest::Start(
     const Options& options) {
-  std::string dir = "/tmp/bulkhead-sut-XXXXXX";
+  // As /run and $XDG_RUNTIME_DIR are on a machine with systemd: a tmpfs.
+  constexpr char kTmpfs[] = "/dev/shm";
+  std::string dir = absl::StrCat(::access(kTmpfs, W_OK) == 0 ? kTmpfs : "/tmp",
+                                 "/bulkhead-sut-XXXXXX");
   if (::mkdtemp(dir.data()) == nullptr) return ErrnoStatus("make " + dir);
   auto system =
       std::unique_ptr<SystemUnderTest>(new SystemUnderTest(dir + "/run", dir));

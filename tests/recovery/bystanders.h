@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/bench/echo_client.h"
 #include "tests/bench/system_under_test.h"
 
@@ -52,13 +53,26 @@ class Bystanders {
           << name << ": " << traffic_->client(i).session().health();
       const auto pid = system_.PidOf(name);
       EXPECT_TRUE(pid.ok()) << pid.status();
-      EXPECT_EQ(pid.value_or(0), pids_[name]) << name << " was replaced";
+      EXPECT_EQ(pid.value_or(0), pids_[name])
+          << name << " was replaced:" << EventsOf(name);
     }
   }
 
   bench::EchoThread& traffic() { return *traffic_; }
 
  private:
+  // What happened to it, for people.
+  std::string EventsOf(const std::string& name) {
+    std::string text;
+    for (const auto& event :
+         system_.Events().value_or(std::vector<bench::v1::Event>())) {
+      if (event.process() != name) continue;
+      absl::StrAppend(&text, "\n  ", event.time_ns(), " ", event.generation(),
+                      " ", event.kind(), " ", event.text());
+    }
+    return text;
+  }
+
   bench::SystemUnderTest& system_;
   std::vector<std::string> instances_;
   std::unique_ptr<bench::EchoThread> traffic_;
