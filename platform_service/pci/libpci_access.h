@@ -60,7 +60,8 @@ class LibpciAccess {
   static jmp_buf* SetLanding(jmp_buf* landing);
   static LibpciAccess* SetCurrent(LibpciAccess* access);
   static absl::Status LastError(absl::string_view what);
-  [[noreturn]] static void OnError(char* format, ...);
+  // GNU's spelling makes it a part of the type, which libpci wants.
+  __attribute__((noreturn)) static void OnError(char* format, ...);
   static void OnWarning(char* format, ...);
   static void OnDebug(char* format, ...);
 
