@@ -9,6 +9,11 @@
 #include "platform_service/vfio/helper.h"
 
 namespace bulkhead::platform {
+namespace {
+
+constexpr char kOwnName[] = "platform_service";
+
+}  // namespace
 
 std::unique_ptr<VfioNic> Fleet::MakeCard(const policy::PlanEntry& entry) {
   const policy::DriverCatalog drivers = policy::ListDrivers(places_.bin_dir);
@@ -86,8 +91,7 @@ void Fleet::GiveBackStale() {
   const auto helper = StartGiveBack(places_.run_dir, "");
   const absl::Status status =
       helper.ok() ? ReapHelper(*helper) : helper.status();
-  link_.Record("platform_service", 0,
-               status.ok() ? "given_back" : "device_error",
+  link_.Record(kOwnName, 0, status.ok() ? "given_back" : "device_error",
                absl::StrCat("left behind by a system that was killed: ",
                             absl::StrJoin(left, ", "), status.ok() ? "" : ": ",
                             status.message()));

@@ -80,11 +80,10 @@ absl::Status VfioNic::Take() {
     }
     return status;
   }
-  Record("taken",
-         absl::StrCat("from ", info_.kernel_driver.empty()
-                                   ? "nobody"
-                                   : absl::StrCat("the kernel's driver ",
-                                                  info_.kernel_driver)));
+  const std::string owner = info_.kernel_driver.empty()
+                                ? "nobody"
+                                : "the kernel's driver " + info_.kernel_driver;
+  Record("taken", absl::StrCat("from ", owner));
   Park();
   return absl::OkStatus();
 }
