@@ -325,6 +325,11 @@ absl::Status FunctionTaker::Forget(const std::string& address) const {
   return absl::OkStatus();
 }
 
+std::string FunctionTaker::OwnerOf(const std::string& address) const {
+  const absl::StatusOr<TakenRecord> record = Recall(address);
+  return record.ok() ? record->driver : "";
+}
+
 std::vector<std::string> FunctionTaker::Taken() const {
   std::vector<std::string> taken;
   for (std::string& name : Sysfs(records_).List("")) {

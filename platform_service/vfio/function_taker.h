@@ -45,6 +45,8 @@ class FunctionTaker {
   // more, or this waits for them.
   absl::Status GiveBack(const std::string& address);
 
+  // Whose it was before it was taken: a kernel driver, or empty.
+  std::string OwnerOf(const std::string& address) const;
   // The functions that have a record.
   std::vector<std::string> Taken() const;
   Sysfs& sysfs() { return *sysfs_; }

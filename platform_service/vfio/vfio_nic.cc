@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "platform_service/parking/state.pb.h"
@@ -22,6 +23,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstRetry{250};
 constexpr milliseconds kLastRetry{30'000};
+// One that worked for so long has not failed again and again.
+constexpr uint64_t kStableNs = 60'000'000'000;
 // How often one that was pulled out is looked for.
 constexpr milliseconds kLookInterval{500};
 
@@ -62,28 +65,25 @@ void VfioNic::Record(absl::string_view kind, absl::string_view text) {
 
 absl::Status VfioNic::Take() {
   if (::geteuid() != 0) {
-    down_reason_ = absl::StrCat(
+    return absl::PermissionDeniedError(absl::StrCat(
         "take ", info_.address,
         ": only root may take a real card; run `sudo bulkhead up …`, or "
-        "describe a card under `simulated:`");
-    return absl::PermissionDeniedError(down_reason_);
+        "describe a card under `simulated:`"));
   }
-  const absl::StatusOr<int> group = shared_.taker.Take(info_.address);
-  absl::Status status =
-      group.ok() ? EnsureGuard(shared_.run_dir) : group.status();
-  if (status.ok()) status = Open(*group);
-  if (!status.ok()) {
-    down_reason_ = std::string(status.message());
-    if (group.ok()) {
-      const absl::Status undone = shared_.taker.GiveBack(info_.address);
-      if (!undone.ok()) LogError(undone.message());
-    }
-    return status;
-  }
-  const std::string owner = info_.kernel_driver.empty()
-                                ? "nobody"
-                                : "the kernel's driver " + info_.kernel_driver;
-  Record("taken", absl::StrCat("from ", owner));
+  ASSIGN_OR_RETURN(const int group, shared_.taker.Take(info_.address));
+  const absl::Status opened = OpenTaken(group);
+  if (opened.ok()) return opened;
+  // Nobody but this process has had its descriptors.
+  const absl::Status undone = shared_.taker.GiveBack(info_.address);
+  if (!undone.ok()) LogError(undone.message());
+  return opened;
+}
+
+absl::Status VfioNic::OpenTaken(int group) {
+  RETURN_IF_ERROR(EnsureGuard(shared_.run_dir));
+  RETURN_IF_ERROR(Open(group));
+  const std::string owner = shared_.taker.OwnerOf(info_.address);
+  Record("taken", absl::StrCat("from ", owner.empty() ? "no driver" : owner));
   Park();
   return absl::OkStatus();
 }
@@ -105,12 +105,15 @@ absl::Status VfioNic::TakeDevice(VfioContainer container, VfioDeviceFd device) {
       VfioOwner::Create(std::move(container), std::move(device),
                         {info_.address, info_.vendor, info_.device}, reset_,
                         shared_.taker.sysfs(), shared_.resets));
+  owner->set_recorder([this](absl::string_view kind, absl::string_view text) {
+    Record(kind, text);
+  });
   ASSIGN_OR_RETURN(const std::vector<uint8_t> config, owner->ReadConfigSpace());
   config_space_.assign(config.begin(), config.end());
   RETURN_IF_ERROR(WatchEvents());
   device_ = std::move(owner);
   down_reason_.clear();
-  retry_delay_ = kFirstRetry;
+  up_since_ns_ = MonotonicNs();
   wanted_back_ = pulled_out_ = false;
   return absl::OkStatus();
 }
@@ -188,6 +191,9 @@ void VfioNic::Fail(const absl::Status& why) {
   const std::string reason = absl::StrCat(info_.address, ": ", why.message());
   LogError(reason);
   Record("device_error", why.message());
+  const bool was_stable =
+      device_ != nullptr && MonotonicNs() - up_since_ns_ > kStableNs;
+  if (was_stable) retry_delay_ = kFirstRetry;
   Drop(reason);
   if (given_back_ == nullptr) Retry(retry_delay_);
   retry_delay_ = std::min(2 * retry_delay_, kLastRetry);
@@ -220,12 +226,16 @@ void VfioNic::TryAgain() {
   pulled_out_ |= !there;
   // One that was unbound by hand is left to that hand.
   if (!there || (wanted_back_ && !pulled_out_)) return Retry(kLookInterval);
-  const absl::Status taken = Take();
+  // A failure gives nothing back: the supervisor may hold descriptors of the
+  // time before still, and giving back would wait for it.
+  const absl::StatusOr<int> group = shared_.taker.Take(info_.address);
+  const absl::Status taken = group.ok() ? OpenTaken(*group) : group.status();
   if (taken.ok()) {
     Record("back", "the function is there again");
     return handlers_.up();
   }
   down_reason_ = std::string(taken.message());
+  LogWarning(down_reason_);
   retry_delay_ = std::min(2 * retry_delay_, kLastRetry);
   Retry(retry_delay_);
 }

@@ -71,6 +71,7 @@ class VfioNic final : public Nic {
   const pci::PciDeviceInfo& info() const { return info_; }
 
  private:
+  absl::Status OpenTaken(int group);
   absl::Status Open(int group);
   absl::Status TakeDevice(VfioContainer container, VfioDeviceFd device);
   absl::Status WatchEvents();
@@ -99,6 +100,7 @@ class VfioNic final : public Nic {
 
   EventLoop::TimerId retry_timer_ = 0;
   std::chrono::milliseconds retry_delay_;
+  uint64_t up_since_ns_ = 0;
   bool wanted_back_ = false;  // By the kernel: to be unbound or pulled out.
   bool pulled_out_ = false;
   std::function<void(absl::Status)> given_back_;

@@ -198,7 +198,7 @@ absl::Status VfioOwner::ResetAndVerify(const StepRecorder& record) {
   Target target(*this);
   RETURN_IF_ERROR(ResetLadder::StopDma(target));
   ResetLadder ladder(reset_, identity_.vendor, identity_.device, memory_);
-  const auto rung = ladder.Climb(target, record);
+  const auto rung = ladder.Climb(target, record ? record : recorder_);
   if (!rung.ok()) return rung.status();
   LogInfo(absl::StrCat(identity_.address, ": reset by ", *rung));
   // Registers answer; bus mastering stays off until EnableDma.

@@ -51,6 +51,9 @@ class VfioOwner final : public DeviceOwner {
   // `request` when it wants the function back.
   absl::Status ArmEvents(int error, int request);
 
+  // Hears of resets for which the caller has no recorder.
+  void set_recorder(StepRecorder recorder) { recorder_ = std::move(recorder); }
+
   const std::array<VfioRegion, 6>& bars() const { return bars_; }
   const VfioDeviceFd& device() const { return device_; }
   const VfioContainer& container() const { return container_; }
@@ -80,6 +83,7 @@ class VfioOwner final : public DeviceOwner {
   const policy::ResetDescription reset_;
   Sysfs& sysfs_;
   ResetMemory& memory_;
+  StepRecorder recorder_;
   VfioRegion config_;
   std::array<VfioRegion, 6> bars_;
   uint32_t irq_index_ = 0;
