@@ -447,9 +447,10 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
       continue;
     }
     std::optional<ParkedEntry> entry = take("vfio/" + address);
-    if (!entry.has_value()) continue;
+    // One that was down has no entry, but a record.
+    if (!entry.has_value() && !taker_.IsTaken(address)) continue;
     std::unique_ptr<VfioNic>& card = cards_[address] = MakeCard(planned);
-    if (const absl::Status status = card->Restore(*std::move(entry));
+    if (const absl::Status status = card->Restore(std::move(entry));
         !status.ok()) {
       LogError(absl::StrCat(address, ": ", status.message()));
     }

@@ -1,5 +1,6 @@
 // platform_service --run_dir=DIR --bin_dir=DIR --scenario=FILE
-// platform_service --run_dir=DIR --give_back[=ADDRESS] | --guard=PID
+// platform_service --run_dir=DIR --give_back[=ADDRESS] | --rescan=ADDRESS |
+//     --guard=PID
 //
 // The second form gives real NICs back, see vfio/helper.h.
 //
@@ -117,6 +118,9 @@ std::optional<int> RunAsHelper(int argc, char** argv) {
   if (absl::ConsumePrefix(&order, "--give_back")) {
     absl::ConsumePrefix(&order, "=");
     return RunGiveBack(std::string(run_dir), std::string(order));
+  }
+  if (absl::ConsumePrefix(&order, "--rescan=")) {
+    return RunRescan(std::string(run_dir), std::string(order));
   }
   int pid = 0;
   if (!absl::ConsumePrefix(&order, "--guard=") ||

@@ -47,6 +47,9 @@ class FunctionTaker {
 
   // Whose it was before it was taken: a kernel driver, or empty.
   std::string OwnerOf(const std::string& address) const;
+  bool IsTaken(const std::string& address) const {
+    return Recall(address).ok();
+  }
   // The functions that have a record.
   std::vector<std::string> Taken() const;
   Sysfs& sysfs() { return *sysfs_; }

@@ -65,6 +65,15 @@ absl::StatusOr<pid_t> SpawnSelf(const std::vector<std::string>& arguments) {
   return pid;
 }
 
+absl::StatusOr<UniqueFd> Start(const std::string& run_dir,
+                               const std::string& order) {
+  ASSIGN_OR_RETURN(const pid_t pid,
+                   SpawnSelf({absl::StrCat("--run_dir=", run_dir), order}));
+  UniqueFd pidfd = PidFd(pid);
+  if (!pidfd.valid()) return ErrnoStatus("watch a helper process");
+  return pidfd;
+}
+
 // The guard must hold nobody's descriptors, nor a working directory.
 void KeepOnly(int a, int b) {
   ::signal(SIGPIPE, SIG_IGN);  // The log's reader is the supervisor.
@@ -110,14 +119,13 @@ int GiveBackEach(FunctionTaker& taker) {
 
 absl::StatusOr<UniqueFd> StartGiveBack(const std::string& run_dir,
                                        const std::string& address) {
-  ASSIGN_OR_RETURN(
-      const pid_t pid,
-      SpawnSelf({absl::StrCat("--run_dir=", run_dir),
-                 address.empty() ? "--give_back"
-                                 : absl::StrCat("--give_back=", address)}));
-  UniqueFd pidfd = PidFd(pid);
-  if (!pidfd.valid()) return ErrnoStatus("watch a helper process");
-  return pidfd;
+  return Start(run_dir,
+               address.empty() ? "--give_back" : "--give_back=" + address);
+}
+
+absl::StatusOr<UniqueFd> StartRescan(const std::string& run_dir,
+                                     const std::string& address) {
+  return Start(run_dir, "--rescan=" + address);
 }
 
 absl::Status ReapHelper(const UniqueFd& pidfd) {
@@ -130,8 +138,8 @@ absl::Status ReapHelper(const UniqueFd& pidfd) {
     return absl::OkStatus();
   }
   return absl::InternalError(
-      "it could not be given back; the platform service's log says why, and "
-      "`bulkhead down` tries again");
+      "a helper process failed; the platform service's log says why, and "
+      "`bulkhead down` gives back what is left");
 }
 
 absl::Status EnsureGuard(const std::string& run_dir) {
@@ -164,6 +172,17 @@ int RunGiveBack(const std::string& run_dir, const std::string& address) {
     return exit_status;
   }
   const absl::Status status = taker.GiveBack(address);
+  if (!status.ok()) LogError(status.message());
+  return status.ok() ? 0 : 1;
+}
+
+int RunRescan(const std::string& run_dir, const std::string& address) {
+  FunctionTaker taker(std::make_unique<Sysfs>(), RecordsOf(run_dir));
+  // Never one that is not ours.
+  if (!taker.IsTaken(address)) return 1;
+  absl::Status status = taker.sysfs().Write(
+      absl::StrCat("bus/pci/devices/", address, "/remove"), "1");
+  status.Update(taker.sysfs().Write("bus/pci/rescan", "1"));
   if (!status.ok()) LogError(status.message());
   return status.ok() ? 0 : 1;
 }

@@ -3,6 +3,7 @@
 // is dead cannot be done by them.
 //
 //   platform_service --run_dir=DIR --give_back[=ADDRESS]   now, then ends
+//   platform_service --run_dir=DIR --rescan=ADDRESS        now, then ends
 //   platform_service --run_dir=DIR --guard=PID             once PID has ended
 #ifndef BULKHEAD_PLATFORM_SERVICE_VFIO_HELPER_H_
 #define BULKHEAD_PLATFORM_SERVICE_VFIO_HELPER_H_
@@ -22,6 +23,10 @@ namespace bulkhead::platform {
 // it has ended.
 absl::StatusOr<UniqueFd> StartGiveBack(const std::string& run_dir,
                                        const std::string& address);
+// Starts a process that takes a function off the bus and has the kernel look
+// for it anew: the last rung of the reset ladder.
+absl::StatusOr<UniqueFd> StartRescan(const std::string& run_dir,
+                                     const std::string& address);
 // Of a process that has ended; its error was logged by it.
 absl::Status ReapHelper(const UniqueFd& pidfd);
 
@@ -32,6 +37,7 @@ absl::Status EnsureGuard(const std::string& run_dir);
 
 // What the two processes do; the exit status is returned.
 int RunGiveBack(const std::string& run_dir, const std::string& address);
+int RunRescan(const std::string& run_dir, const std::string& address);
 int RunGuard(const std::string& run_dir, pid_t supervisor);
 
 }  // namespace bulkhead::platform

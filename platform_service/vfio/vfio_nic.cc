@@ -23,6 +23,8 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstRetry{250};
 constexpr milliseconds kLastRetry{30'000};
+// After so many, the card is taken off the bus and looked for anew.
+constexpr int kFailuresToRescan = 2;
 // One that worked for so long has not failed again and again.
 constexpr uint64_t kStableNs = 60'000'000'000;
 // How often one that was pulled out is looked for.
@@ -149,7 +151,18 @@ void VfioNic::Park() {
   shared_.link.Park(Key(), state.SerializeAsString(), fds.fds());
 }
 
-absl::Status VfioNic::Restore(ParkedEntry entry) {
+absl::Status VfioNic::Restore(std::optional<ParkedEntry> entry) {
+  absl::Status status = absl::UnavailableError("it was down, and is tried");
+  if (entry.has_value()) status = Adopt(*std::move(entry));
+  if (!status.ok()) {
+    Drop(std::string(status.message()));
+    Retry(retry_delay_);
+    return status;
+  }
+  return EnsureGuard(shared_.run_dir);
+}
+
+absl::Status VfioNic::Adopt(ParkedEntry entry) {
   parking::VfioState state;
   if (!state.ParseFromString(entry.state())) {
     return absl::DataLossError("restore a card: its parked state is garbled");
@@ -158,14 +171,8 @@ absl::Status VfioNic::Restore(ParkedEntry entry) {
   request_ = entry.Take(state.request_fd());
   VfioContainer container(entry.Take(state.container_fd()),
                           entry.Take(state.group_fd()));
-  const absl::Status status = TakeDevice(
-      std::move(container), VfioDeviceFd(entry.Take(state.device_fd())));
-  if (!status.ok()) {
-    Drop(std::string(status.message()));
-    Retry(retry_delay_);
-    return status;
-  }
-  return EnsureGuard(shared_.run_dir);
+  return TakeDevice(std::move(container),
+                    VfioDeviceFd(entry.Take(state.device_fd())));
 }
 
 // --- Failing --------------------------------------------------------------
@@ -188,13 +195,16 @@ void VfioNic::OnRequest() {
 }
 
 void VfioNic::Fail(const absl::Status& why) {
-  const std::string reason = absl::StrCat(info_.address, ": ", why.message());
-  LogError(reason);
+  LogError(absl::StrCat(info_.address, ": ", why.message()));
   Record("device_error", why.message());
   const bool was_stable =
       device_ != nullptr && MonotonicNs() - up_since_ns_ > kStableNs;
-  if (was_stable) retry_delay_ = kFirstRetry;
-  Drop(reason);
+  if (was_stable) {
+    retry_delay_ = kFirstRetry;
+    failures_ = 0;
+  }
+  ++failures_;
+  Drop(std::string(why.message()));
   if (given_back_ == nullptr) Retry(retry_delay_);
   retry_delay_ = std::min(2 * retry_delay_, kLastRetry);
 }
@@ -226,6 +236,7 @@ void VfioNic::TryAgain() {
   pulled_out_ |= !there;
   // One that was unbound by hand is left to that hand.
   if (!there || (wanted_back_ && !pulled_out_)) return Retry(kLookInterval);
+  if (failures_ >= kFailuresToRescan && there) return Rescan();
   // A failure gives nothing back: the supervisor may hold descriptors of the
   // time before still, and giving back would wait for it.
   const absl::StatusOr<int> group = shared_.taker.Take(info_.address);
@@ -238,6 +249,18 @@ void VfioNic::TryAgain() {
   LogWarning(down_reason_);
   retry_delay_ = std::min(2 * retry_delay_, kLastRetry);
   Retry(retry_delay_);
+}
+
+// The last rung: off the bus and on it again. What is there then is taken as if
+// it had been put in anew.
+void VfioNic::Rescan() {
+  failures_ = 0;
+  AwaitHelper(
+      StartRescan(shared_.run_dir, info_.address), [this](absl::Status status) {
+        Record("rescan",
+               status.ok() ? "off the bus and found again" : status.message());
+        Retry(retry_delay_);
+      });
 }
 
 // --- Giving back ----------------------------------------------------------
@@ -258,16 +281,21 @@ void VfioNic::GiveBack(std::function<void(absl::Status)> done) {
     // Not by `this` any more: the call may end it.
     shared_.loop.Post([done = given_back_, status] { done(status); });
   };
-  absl::StatusOr<UniqueFd> helper =
-      StartGiveBack(shared_.run_dir, info_.address);
-  if (!helper.ok()) return finish(helper.status());
+  AwaitHelper(StartGiveBack(shared_.run_dir, info_.address), finish);
+}
+
+void VfioNic::AwaitHelper(absl::StatusOr<UniqueFd> helper,
+                          std::function<void(absl::Status)> done) {
+  if (!helper.ok()) return done(helper.status());
+  // One that rescans goes on by itself when the card is to be given back.
+  if (helper_watch_ != 0) shared_.loop.Unwatch(helper_watch_);
   helper_ = *std::move(helper);
   const auto watch =
-      shared_.loop.Watch(helper_.get(), EPOLLIN, [this, finish](uint32_t) {
+      shared_.loop.Watch(helper_.get(), EPOLLIN, [this, done](uint32_t) {
         shared_.loop.Unwatch(std::exchange(helper_watch_, 0));
-        finish(ReapHelper(helper_));
+        done(ReapHelper(helper_));
       });
-  if (!watch.ok()) return finish(watch.status());
+  if (!watch.ok()) return done(watch.status());
   helper_watch_ = *watch;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -54,9 +55,9 @@ class VfioNic final : public Nic {
   // Takes the function and opens it. An error names cause and remedy, and the
   // machine is as it was.
   absl::Status Take();
-  // What an earlier platform service took and parked. An error: the device is
-  // not there, and will be tried again.
-  absl::Status Restore(ParkedEntry entry);
+  // What an earlier platform service took and parked; nothing, if it was down
+  // then. An error: the device is not there, and will be tried again.
+  absl::Status Restore(std::optional<ParkedEntry> entry);
   // Lets go of the function; `done` when the kernel's driver has it again, or
   // could not get it. The instance is gone.
   void GiveBack(std::function<void(absl::Status)> done);
@@ -71,6 +72,7 @@ class VfioNic final : public Nic {
   const pci::PciDeviceInfo& info() const { return info_; }
 
  private:
+  absl::Status Adopt(ParkedEntry entry);
   absl::Status OpenTaken(int group);
   absl::Status Open(int group);
   absl::Status TakeDevice(VfioContainer container, VfioDeviceFd device);
@@ -80,6 +82,9 @@ class VfioNic final : public Nic {
   void Drop(const std::string& reason);
   void Retry(std::chrono::milliseconds delay);
   void TryAgain();
+  void Rescan();
+  void AwaitHelper(absl::StatusOr<UniqueFd> helper,
+                   std::function<void(absl::Status)> done);
   void Park();
   void Record(absl::string_view kind, absl::string_view text);
   std::string Key() const;
@@ -100,6 +105,7 @@ class VfioNic final : public Nic {
 
   EventLoop::TimerId retry_timer_ = 0;
   std::chrono::milliseconds retry_delay_;
+  int failures_ = 0;  // In a row.
   uint64_t up_since_ns_ = 0;
   bool wanted_back_ = false;  // By the kernel: to be unbound or pulled out.
   bool pulled_out_ = false;
