@@ -235,7 +235,9 @@ TEST_F(Conformance, SegmentsTcp) {
   config.set_rx_checksum(true);
   ASSERT_OK(platform_->Configure(config));
   ASSERT_OK(platform_->Ping());
-  constexpr size_t kPayload = 20'000, kSegment = 1448;
+  // The echo comes back as one burst, faster than a wire: it must fit into the
+  // smallest device's receive FIFO.
+  constexpr size_t kPayload = 10'000, kSegment = 1448;
   const std::vector<uint8_t> frame = TcpFrame(kPayload);
   for (const size_t piece_bytes : {0, 1000}) {
     received_.clear();
