@@ -155,6 +155,8 @@ absl::StatusOr<Result> Measure(const Options& options, bool standby,
     }
     result.to_client_us.Add((recovery.first_frame_ns.load() - killed_ns) / 1e3);
     result.epoch_us.Add((recovery.acknowledged_ns.load() - killed_ns) / 1e3);
+    // The platform service tells its events when a recovery is over.
+    std::this_thread::sleep_for(milliseconds(10));
     RETURN_IF_ERROR(ReadChain(*series.system, killed_ns, &sequence, result));
   }
   series.victim->Stop();
