@@ -20,8 +20,8 @@ using supervisor::ToSupervisor;
 constexpr auto kRetryDelay = std::chrono::milliseconds(1);
 
 // Events tell of what is done; they wait until a recovery, which takes about a
-// millisecond, need not share its CPUs with them.
-constexpr auto kEventDelay = std::chrono::milliseconds(2);
+// millisecond, two without a spare, need not share its CPUs with them.
+constexpr auto kEventDelay = std::chrono::milliseconds(5);
 
 // Messages taken in one turn, so that a replay of 4096 events does not keep
 // sessions waiting.
