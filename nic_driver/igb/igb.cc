@@ -185,12 +185,16 @@ Task<absl::Status> Igb::Reset() {
               .With(CTRL::GIO_MASTER_DISABLE, 0);
   regs_.Write(ctrl_);
   tctl_ = regs_.Read<TCTL>();
+  ForgetRings();
+  co_return absl::OkStatus();
+}
+
+void Igb::ForgetRings() {
   rctl_ = Value<RCTL>();
   fired_ = 0;
   rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
   rx_skipping_ = tx_in_frame_ = false;
   tx_context_ = TxContext();
-  co_return absl::OkStatus();
 }
 
 // No interrupt, no new frame in or out.
@@ -232,6 +236,7 @@ Task<absl::StatusOr<MacAddress>> Igb::ReadMac() {
 Task<absl::Status> Igb::RaiseLink() {
   const Value<STATUS> status = regs_.Read<STATUS>();
   if (status[STATUS::LU] != 0) co_return absl::OkStatus();
+  reset_drops_link_ = true;
   const absl::Status negotiation =
       co_await phy_.Negotiate(status[STATUS::LAN_ID]);
   if (!negotiation.ok()) LogWarning(negotiation.message());
@@ -595,7 +600,11 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
   StopReport report = CountLeftovers();
   report.rx_missed = ReadStatistics().rx_missed;
-  CO_RETURN_IF_ERROR(co_await Reset());
+  if (reset_drops_link_) {
+    CO_RETURN_IF_ERROR(co_await EmptyQueues());
+  } else {
+    CO_RETURN_IF_ERROR(co_await Reset());
+  }
   // No stale frame: no descriptor of before is left either.
   std::fill(rx_ring_.begin(), rx_ring_.end(), RxDescriptor{});
   std::fill(tx_ring_.begin(), tx_ring_.end(), TxDescriptor{});
@@ -604,6 +613,29 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   InitIrq();
   CO_RETURN_IF_ERROR(co_await RaiseLink());
   co_return report;
+}
+
+// 4.5.9.2 and 4.5.10: queues that are off may be given other rings. Instead of
+// a reset after which a link would be gone for as long as negotiation takes; no
+// bus request is pending (DisableBusMaster).
+Task<absl::Status> Igb::EmptyQueues() {
+  regs_.HoldWrites();
+  regs_.Write(Value<RXDCTL>());
+  regs_.Write(Value<TXDCTL>());
+  const uint64_t deadline_ns = MonotonicNs() + kQueueDeadlineNs;
+  while (regs_.Read<RXDCTL>()[RXDCTL::ENABLE] != 0 ||
+         regs_.Read<TXDCTL>()[TXDCTL::ENABLE] != 0) {
+    if (MonotonicNs() > deadline_ns) co_return co_await Reset();
+    co_await context_.loop.Sleep(kPoll);
+  }
+  regs_.HoldWrites();
+  regs_.Write(Value<RDH>());
+  regs_.Write(Value<RDT>());
+  regs_.Write(Value<TDH>());
+  regs_.Write(Value<TDT>());
+  regs_.Write(ctrl_);
+  ForgetRings();
+  co_return absl::OkStatus();
 }
 
 // 8.2.1: after GIO_MASTER_DISABLE the device starts no new request, and

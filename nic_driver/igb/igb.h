@@ -91,6 +91,8 @@ class Igb final : public Driver {
   Task<absl::Status> Reset();
   Task<absl::StatusOr<MacAddress>> ReadMac();
   Task<absl::Status> RaiseLink();
+  Task<absl::Status> EmptyQueues();
+  void ForgetRings();
   Task<absl::Status> EnableQueues();
   Task<absl::Status> DisableBusMaster();
   void ShutDmaOff();
@@ -118,9 +120,10 @@ class Igb final : public Driver {
   NicConfig config_;
   uint32_t rx_buffer_bytes_ = 2048;
   bool started_ = false;
-  Value<igb::CTRL> ctrl_;  // As last written.
-  Value<igb::TCTL> tctl_;  // As a reset leaves it.
-  Value<igb::RCTL> rctl_;  // As last written.
+  bool reset_drops_link_ = false;  // RaiseLink had to.
+  Value<igb::CTRL> ctrl_;          // As last written.
+  Value<igb::TCTL> tctl_;          // As a reset leaves it.
+  Value<igb::RCTL> rctl_;          // As last written.
   std::array<uint32_t, 128> multicast_ = {};
   bool multicast_cleared_ = false;
   EventLoop::TimerId multicast_timer_ = 0;

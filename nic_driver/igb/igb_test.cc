@@ -219,6 +219,29 @@ TEST_F(IgbTest, MakesAPhyNegotiateThatDoesNot) {
   EXPECT_EQ(device_[SWSM::kOffset], 0u);
 }
 
+// Where a reset costs the link, Stop does without one: the queues are emptied.
+TEST_F(IgbTest, StopKeepsALinkThatAResetWouldDrop) {
+  const PhyOf phy(device_, false);
+  Up();
+  GiveRxBuffers(8);
+  Receive(0, 60);
+  device_[kStatus] |= STATUS::LU.kMask;
+  const auto report = RunToEnd(*loop_, driver_->Stop());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->rx_unclaimed_frames, 1u);
+  for (const FakeDevice::Access& access : device_.log()) {
+    EXPECT_FALSE(access.offset == kCtrl &&
+                 access.verb == FakeDevice::Verb::kWrite &&
+                 (access.value & CTRL::RST.kMask) != 0);
+  }
+  EXPECT_EQ(device_[kRxdctl], 0u);
+  EXPECT_EQ(device_[kRdt], 0u);
+  EXPECT_EQ(rx_[0].address, 0u);
+  EXPECT_EQ(Value<CTRL>(device_[kCtrl])[CTRL::GIO_MASTER_DISABLE], 0u);
+  EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 1);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+}
+
 // A link that is about to come is not disturbed.
 TEST_F(IgbTest, LeavesAPhyAloneThatHasNegotiated) {
   const PhyOf phy(device_, true);
