@@ -75,7 +75,8 @@ interface_of() {
 kernel_driver() { case ${kind[$1]} in virtio*) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
 has_kernel_driver() { [ "$(driver_of "$1")" = "$(kernel_driver "$1")" ] && [ -n "$(interface_of "$1")" ]; }
 
-# ping_wire NIC: Linux's driver of the NIC reaches its peer.
+# ping_wire NIC: Linux's driver of the NIC reaches its peer. Afterwards nothing
+# uses the NIC any more.
 ping_wire() {
   local interface
   interface=$(interface_of "$1")
@@ -84,5 +85,25 @@ ping_wire() {
   ip address replace "10.0.${wire[$1]}.1/24" dev "$interface"
   eventually grep -q 1 "/sys/class/net/$interface/carrier"
   /bin/ping -c 3 -i 0.1 -W 5 "10.0.${wire[$1]}.2" >"/run/ping.$1"
+  ip address flush dev "$interface"
+  ip link set "$interface" down
   grep -q ' [1-9][0-9]* packets received' "/run/ping.$1" || { cat "/run/ping.$1"; return 1; }
 }
+
+# ping_wires WHEN: all wires at once, then a line for each.
+ping_wires() {
+  local nic pids=()
+  for nic in "${nics[@]}"; do
+    ping_wire "$nic" >"/run/result.$nic" 2>&1 &
+    pids+=($!)
+  done
+  for nic in "${nics[@]}"; do
+    wait "${pids[${wire[$nic]}]}"
+    echo $? >"/run/status.$nic"
+  done
+  for nic in "${nics[@]}"; do
+    check "$1: $nic ($(kernel_driver "$nic")) reaches ${peer[$nic]} (${peer_kind[$nic]})" \
+      passed "$nic"
+  done
+}
+passed() { cat "/run/result.$1"; return "$(cat "/run/status.$1")"; }
