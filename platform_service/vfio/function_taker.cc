@@ -168,20 +168,36 @@ absl::Status FunctionTaker::Restore(const TakenRecord& record) {
   // An empty line takes an override away.
   RETURN_IF_ERROR(sysfs_->Write(dir + "/driver_override",
                                 absl::StrCat(record.driver_override, "\n")));
+  const bool is_back = sysfs_->LinkName(dir + "/driver") == record.driver;
+  if (!is_back) {
+    RETURN_IF_ERROR(Unbind(record.address));
+    Quiet(dir);
+  }
   if (!record.reset_method.empty() &&
       sysfs_->Read(dir + "/reset_method").value_or("") != record.reset_method) {
     RETURN_IF_ERROR(sysfs_->Write(dir + "/reset_method", record.reset_method));
   }
-  if (sysfs_->LinkName(dir + "/driver") == record.driver) {
-    return absl::OkStatus();
-  }
-  RETURN_IF_ERROR(Unbind(record.address));
+  if (is_back) return absl::OkStatus();
   if (record.driver.empty()) return absl::OkStatus();
   RETURN_IF_ERROR(
       sysfs_->Write(absl::StrCat("bus/pci/drivers/", record.driver, "/bind"),
                     record.address));
   RestoreInterface(record);
   return absl::OkStatus();
+}
+
+// vfio-pci resets a card that is left to it, but not when it must let go of one
+// whose user just died (it cannot have the device's lock then). Such a card is
+// in the middle of its rings, and would go on at addresses of ours as soon as
+// the kernel's driver makes it a bus master, which is before it resets it.
+// Where no reset is known, that driver's own has to do.
+void FunctionTaker::Quiet(const std::string& dir) const {
+  const std::string methods = sysfs_->Read(dir + "/reset_method").value_or("");
+  // `pm` resets nothing on some.
+  if (!absl::StrContains(methods, "flr") && absl::StrContains(methods, "bus")) {
+    (void)sysfs_->Write(dir + "/reset_method", "bus");
+  }
+  if (sysfs_->Exists(dir + "/reset")) (void)sysfs_->Write(dir + "/reset", "1");
 }
 
 absl::Status FunctionTaker::GiveBack(const std::string& address) {

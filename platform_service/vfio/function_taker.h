@@ -59,6 +59,8 @@ class FunctionTaker {
   absl::Status Bind(const std::string& address);
   absl::Status Unbind(const std::string& address);
   absl::Status Restore(const TakenRecord& record);
+  // Ends what a function without a driver may still do.
+  void Quiet(const std::string& dir) const;
   void LookAtInterface(TakenRecord* record) const;
   void RestoreInterface(const TakenRecord& record) const;
   std::string InterfaceOf(const std::string& address) const;
