@@ -20,6 +20,7 @@ class Input {
   T Take() {
     T value = {};
     const size_t bytes = std::min(size_, sizeof(T));
+    if (bytes == 0) return value;  // An empty input has no address either.
     std::memcpy(&value, data_, bytes);
     data_ += bytes;
     size_ -= bytes;
