@@ -441,6 +441,7 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
     }
     ports_[nic.name] = *std::move(port);
   }
+  const policy::DriverCatalog drivers = policy::ListDrivers(places_.bin_dir);
   for (const policy::PlanEntry& planned : plan_.entries) {
     const std::string& address = planned.device.address;
     if (!planned.driven() || planned.device.source != pci::Source::kSysfs) {
@@ -449,7 +450,8 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
     std::optional<ParkedEntry> entry = take("vfio/" + address);
     // One that was down has no entry, but a record.
     if (!entry.has_value() && !taker_.IsTaken(address)) continue;
-    std::unique_ptr<VfioNic>& card = cards_[address] = MakeCard(planned);
+    std::unique_ptr<VfioNic>& card = cards_[address] =
+        MakeCard(planned, drivers);
     if (const absl::Status status = card->Restore(std::move(entry));
         !status.ok()) {
       LogError(absl::StrCat(address, ": ", status.message()));

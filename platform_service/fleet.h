@@ -124,7 +124,8 @@ class Fleet {
   // By policy::DeviceKey: a port's name, a card's address.
   Instance* InstanceOn(const std::string& device_key) const;
 
-  std::unique_ptr<VfioNic> MakeCard(const policy::PlanEntry& entry);
+  std::unique_ptr<VfioNic> MakeCard(const policy::PlanEntry& entry,
+                                    const policy::DriverCatalog& drivers);
   void RemoveUnwantedCards();
   void OnCardUp(const std::string& address);
   void OnGivenBack(const std::string& address);

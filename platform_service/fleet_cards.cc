@@ -15,8 +15,8 @@ constexpr char kOwnName[] = "platform_service";
 
 }  // namespace
 
-std::unique_ptr<VfioNic> Fleet::MakeCard(const policy::PlanEntry& entry) {
-  const policy::DriverCatalog drivers = policy::ListDrivers(places_.bin_dir);
+std::unique_ptr<VfioNic> Fleet::MakeCard(const policy::PlanEntry& entry,
+                                         const policy::DriverCatalog& drivers) {
   const auto driver = drivers.find(entry.rule->driver);
   const std::string& address = entry.device.address;
   return std::make_unique<VfioNic>(
@@ -33,6 +33,7 @@ std::unique_ptr<VfioNic> Fleet::MakeCard(const policy::PlanEntry& entry) {
 }
 
 void Fleet::StartCards() {
+  policy::DriverCatalog drivers;  // Listed for the first one that is new.
   for (policy::PlanEntry& entry : plan_.entries) {
     const std::string& address = entry.device.address;
     if (!entry.driven() || entry.device.source != pci::Source::kSysfs ||
@@ -40,7 +41,8 @@ void Fleet::StartCards() {
       continue;
     }
     OpenKernelLog();
-    std::unique_ptr<VfioNic> card = MakeCard(entry);
+    if (drivers.empty()) drivers = policy::ListDrivers(places_.bin_dir);
+    std::unique_ptr<VfioNic> card = MakeCard(entry, drivers);
     if (const absl::Status taken = card->Take(); !taken.ok()) {
       LogError(taken.message());
       link_.Record(entry.instance, 0, "refused", taken.message());

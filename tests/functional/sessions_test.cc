@@ -2,6 +2,7 @@
 // refusal says, and that everything comes back.
 #include "absl/strings/match.h"
 #include "tests/functional/fixture.h"
+#include "tests/recovery/bystanders.h"
 
 namespace bulkhead::functional {
 namespace {
@@ -19,11 +20,10 @@ class Sessions : public SystemTest {
   // Frees come when the driver has let go: opens again until it works.
   absl::Status OpenAgain(const std::string& label) {
     absl::Status status;
-    for (int i = 0; i < 500; ++i) {
+    recovery::WaitUntil([&] {
       status = Open("nic0", label).status();
-      if (status.ok()) return status;
-      ::usleep(10000);
-    }
+      return status.ok();
+    });
     return status;
   }
 };
@@ -53,11 +53,8 @@ TEST_F(Sessions, S10_WhatAClientHeldComesBackWhenItGoes) {
   for (int i = 0; i < 50; ++i) {
     ASSERT_OK(OpenAgain("small"));
   }
-  for (int i = 0; i < 500; ++i) {
-    if (api_->ListSessions()->empty()) break;
-    ::usleep(10000);
-  }
-  EXPECT_TRUE(api_->ListSessions()->empty());
+  EXPECT_TRUE(
+      recovery::WaitUntil([&] { return api_->ListSessions()->empty(); }));
 }
 
 TEST_F(Sessions, QuotaRefusalSaysWhatWasAskedAndWhatIsLeft) {
@@ -96,12 +93,12 @@ TEST_F(Sessions, S8_ThreeWitnessesCountTheSameFrames) {
   };
   // The driver counts a frame after it has published it.
   auto instance = system_->GetInstance("nic0");
-  for (int i = 0; i < 500; ++i) {
-    ASSERT_TRUE(instance.ok());
-    if (value(instance->counter(), "rx_packets") == kFrames) break;
-    ::usleep(10000);
+  recovery::WaitUntil([&] {
     instance = system_->GetInstance("nic0");
-  }
+    return !instance.ok() ||
+           value(instance->counter(), "rx_packets") == kFrames;
+  });
+  ASSERT_TRUE(instance.ok()) << instance.status();
   EXPECT_EQ((*session)->counters().rx_received, uint64_t{kFrames});
   EXPECT_EQ(value(instance->counter(), "rx_packets"), uint64_t{kFrames});
   EXPECT_EQ(value(instance->counter(), "tx_packets"), uint64_t{kFrames});

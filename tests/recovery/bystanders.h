@@ -15,6 +15,16 @@
 
 namespace bulkhead::recovery {
 
+// Polls `condition` until it holds.
+template <typename Condition>
+bool WaitUntil(Condition condition, int timeout_ms = 5000) {
+  for (int i = 0; i < timeout_ms; ++i) {
+    if (condition()) return true;
+    ::usleep(1000);
+  }
+  return condition();
+}
+
 // Requires: the instances' NICs echo.
 class Bystanders {
  public:
@@ -58,6 +68,18 @@ class Bystanders {
     }
   }
 
+  // Returns when each has received this many frames more: the measure of how
+  // long something else goes on.
+  void AwaitFrames(uint64_t more) {
+    ASSERT_NE(traffic_, nullptr);
+    for (size_t i = 0; i < traffic_->size(); ++i) {
+      const auto& received = traffic_->client(i).recovery().received;
+      const uint64_t wanted = received + more;
+      EXPECT_TRUE(WaitUntil([&] { return received >= wanted; }, 20000))
+          << instances_[i] << " stands still" << EventsOf(instances_[i]);
+    }
+  }
+
   bench::EchoThread& traffic() { return *traffic_; }
 
  private:
@@ -78,16 +100,6 @@ class Bystanders {
   std::unique_ptr<bench::EchoThread> traffic_;
   std::map<std::string, int> pids_;
 };
-
-// Polls `condition` until it holds.
-template <typename Condition>
-bool WaitUntil(Condition condition, int timeout_ms = 5000) {
-  for (int i = 0; i < timeout_ms; ++i) {
-    if (condition()) return true;
-    ::usleep(1000);
-  }
-  return condition();
-}
 
 }  // namespace bulkhead::recovery
 

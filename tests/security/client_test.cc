@@ -148,7 +148,7 @@ TEST_F(ClientTest, S5_KilledInABurstLeavesNothing) {
   for (int i = 0; i < 3; ++i) {
     HostileClient client(*system_, "attacked0", "burst");
     ASSERT_EQ(client.Line(), "bursting");
-    ::usleep(20'000);
+    bystanders_->AwaitFrames(50);
     client.Kill();
     ASSERT_NO_FATAL_FAILURE(ExpectNextClientIsServed());
   }
@@ -164,7 +164,8 @@ TEST_F(ClientTest, S8_HoldingAllRxBuffersCostsOnlyItself) {
   const auto pid = system_->PidOf("attacked0");
   ASSERT_TRUE(pid.ok());
   EXPECT_EQ(*pid, driver_pid_);
-  ::usleep(500'000);  // Some heartbeats: holding buffers is not a hang.
+  // Some heartbeats go by: holding buffers is not a hang.
+  bystanders_->AwaitFrames(4000);
   client.Kill();
   ASSERT_NO_FATAL_FAILURE(ExpectNextClientIsServed());
   bystanders_->ExpectUndisturbed();

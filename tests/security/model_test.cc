@@ -114,7 +114,7 @@ TEST_P(FaultUnderTraffic, S5_CostsOnlyItsOwnClient) {
     if (opened.ok()) client = *std::move(opened);
     return opened.ok();
   });
-  ::usleep(1'000'000);
+  bystanders_->AwaitFrames(2000);
   if (client != nullptr) client->Stop(100);
   ASSERT_TRUE(system_->GetStatus().ok());
   bystanders_->ExpectUndisturbed();
