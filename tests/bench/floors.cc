@@ -1,5 +1,8 @@
 #include "tests/bench/floors.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -96,6 +99,24 @@ absl::StatusOr<Samples> SpawnToReady(const std::string& program,
     ASSIGN_OR_RETURN(const auto child, SpawnChild(program));
     samples.Add(child->ready_us);
   }
+  return samples;
+}
+
+Samples CpuidAtStart(int repetitions) {
+  Samples samples;
+#if defined(__x86_64__)
+  constexpr int kAtStart = 68;
+  for (int i = 0; i < repetitions; ++i) {
+    const uint64_t begin = MonotonicNs();
+    for (int call = 0; call < kAtStart; ++call) {
+      unsigned a, b, c, d;
+      __cpuid_count(4, call & 3, a, b, c, d);
+    }
+    samples.Add((MonotonicNs() - begin) / 1e3);
+  }
+#else
+  samples.Add(0);
+#endif
   return samples;
 }
 

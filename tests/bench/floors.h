@@ -18,6 +18,10 @@ absl::StatusOr<Samples> KillToPidfd(const std::string& child, int repetitions);
 // posix_spawn of a static program with protobuf-lite (`floor_child`) to its
 // first message on a seqpacket channel.
 absl::StatusOr<Samples> SpawnToReady(const std::string& child, int repetitions);
+// Of this, what the C library's start spends on CPUID, which a hypervisor
+// traps: glibc 2.36 executes it 68 times before main on an Intel CPU. 0 on
+// others.
+Samples CpuidAtStart(int repetitions);
 // There and back over two eventfds between two processes that sleep in poll.
 absl::StatusOr<Samples> EventfdRoundTrip(int repetitions);
 

@@ -246,6 +246,8 @@ absl::Status Main(const Options& options) {
   ASSIGN_OR_RETURN(const Samples round_trip, EventfdRoundTrip(1000));
   report.AddMedian("floor_kill_to_pidfd", pidfd, "us");
   report.AddMedian("floor_spawn_to_ready", spawn, "us");
+  report.AddMedian("floor_cpuid_at_start", CpuidAtStart(100), "us",
+                   "floor spawn to ready", spawn.Median());
   report.AddMedian("floor_eventfd_round_trip", round_trip, "us");
   bool good = true;
   for (const bool standby : {true, false}) {
