@@ -312,7 +312,8 @@ Value<RCTL> E1000e::ReceiveControl() const {
          RCTL::LPE(config_.mtu > kMaxStandardMtu);
 }
 
-Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes) {
+Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes,
+                                               uint32_t) {
   // The largest that RCTL can say; what is longer is left unused.
   rx_buffer_bytes_ = std::min(rx_buffer_bytes, uint32_t{16384});
   rctl_ = ReceiveControl();

@@ -29,7 +29,7 @@
 
 namespace bulkhead::nic_driver {
 
-class E1000e final : public Driver {
+class E1000e final : public SingleQueueDriver {
  public:
   static constexpr absl::string_view kName = "e1000e";
   // Ring entries. An rx ring as large as a session's default number of buffers
@@ -44,7 +44,8 @@ class E1000e final : public Driver {
   absl::Status Probe() override;
   Task<absl::StatusOr<NicFacts>> Attach() override;
   absl::Status Configure(const NicConfig& config) override;
-  Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes) override;
+  Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes,
+                                         uint32_t queues) override;
   Task<absl::StatusOr<StopReport>> Stop() override;
 
   size_t RxRoom() const override;

@@ -49,7 +49,7 @@ class E1000eTest : public ::testing::Test {
     auto facts = RunToEnd(*loop_, driver_->Attach());
     ASSERT_TRUE(facts.ok()) << facts.status();
     facts_ = *facts;
-    auto link = RunToEnd(*loop_, driver_->Start(rx_buffer_bytes));
+    auto link = RunToEnd(*loop_, driver_->Start(rx_buffer_bytes, 1));
     ASSERT_TRUE(link.ok()) << link.status();
     link_ = *link;
     const Mapping& memory = dma_.areas.begin()->second;
@@ -108,7 +108,7 @@ TEST_F(E1000eTest, AttachReadsTheMacAndStartTheLink) {
 // The recovery budget allows few reads: CTRL, RAL0, RAH0, STATUS.
 TEST_F(E1000eTest, AStartCostsFourReads) {
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
-  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
   EXPECT_EQ(device_.CountReads(), 4u);
 }
 
@@ -176,7 +176,7 @@ TEST_F(E1000eTest, SaysTheSizeOfRxBuffersInRctl) {
                {4096, 3, 1}, {8192, 2, 1}, {16384, 1, 1}, {65536, 1, 1}};
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
   for (const auto& c : cases) {
-    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(c.bytes)).ok());
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(c.bytes, 1)).ok());
     const Value<RCTL> rctl(device_[kRctl]);
     EXPECT_EQ(rctl[RCTL::BSIZE], c.code) << c.bytes;
     EXPECT_EQ(rctl[RCTL::BSEX], c.extended) << c.bytes;
@@ -508,7 +508,7 @@ TEST_F(E1000eTest, S10_AttachDetachLeaksNothing) {
     driver_ = Make(0x10d3, 3);
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
     ASSERT_EQ(dma_.areas.size(), 1u);
-    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
     GiveRxBuffers(3);
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Stop()).ok());
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());

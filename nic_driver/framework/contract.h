@@ -4,6 +4,8 @@
 // side to blame.
 //
 // It knows events, not objects, so that a recorded trace can be checked too.
+// It is about one queue: of several, each has a contract that sees its own
+// traffic and the driver's life.
 //
 // Threading: one thread.
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_CONTRACT_H_

@@ -61,7 +61,7 @@ void DataPath::CountPublished() {
 }
 
 size_t DataPath::ReapTx() {
-  const size_t count = driver_.TxReap(done_);
+  const size_t count = queue_.TxReap(done_);
   if (count == 0) return 0;
   uint64_t sent = 0, failed = 0, bytes = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -82,7 +82,7 @@ size_t DataPath::ReapTx() {
 
 size_t DataPath::SubmitTx() {
   // Room for the longest frame, so that whatever is taken can be submitted.
-  if (driver_.TxRoom() < kBatchPieces) {
+  if (queue_.TxRoom() < kBatchPieces) {
     tx_blocked_ = true;
     return 0;
   }
@@ -101,7 +101,7 @@ size_t DataPath::SubmitTx() {
     start = i + 1;
   }
   if (to_device_count_ > 0) {
-    driver_.TxSubmit(std::span(to_device_).first(to_device_count_));
+    queue_.TxSubmit(std::span(to_device_).first(to_device_count_));
     tx_frames_held_ += to_device_frames_;
   }
   if (refused_count_ > 0) {
@@ -169,7 +169,7 @@ void DataPath::Refuse(std::span<const Descriptor> frame, AckStatus status) {
 }
 
 size_t DataPath::HarvestRx() {
-  const size_t count = driver_.RxHarvest(harvested_);
+  const size_t count = queue_.RxHarvest(harvested_);
   if (count == 0) return 0;
   size_t filled_count = 0, unused_count = 0;
   uint64_t frames = 0, bytes = 0;
@@ -205,7 +205,7 @@ size_t DataPath::HarvestRx() {
 }
 
 size_t DataPath::RefillRx() {
-  const size_t room = std::min(driver_.RxRoom(), numbers_.size());
+  const size_t room = std::min(queue_.RxRoom(), numbers_.size());
   if (room == 0) return 0;
   const size_t count = session_->TakeFreeRx(std::span(numbers_).first(room));
   if (count == 0) return 0;
@@ -213,7 +213,7 @@ size_t DataPath::RefillRx() {
     buffers_[i] = {rx_iova_ + (uint64_t{numbers_[i]} << buffer_shift_),
                    numbers_[i]};
   }
-  driver_.RxRefill(std::span(buffers_).first(count));
+  queue_.RxRefill(std::span(buffers_).first(count));
   return count;
 }
 

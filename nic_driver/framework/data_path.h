@@ -1,5 +1,6 @@
-// Moves frames between one session and a driver's rings: what is the same for
-// every NIC. Each refused frame is counted in exactly one counter (S8).
+// Moves frames between one lane of a session and one queue of a driver: what is
+// the same for every NIC. Each refused frame is counted in exactly one counter
+// (S8).
 //
 //   client ─tx submit→ TakeTx ─check→ TxSubmit → NIC → TxReap ─→ AckTx
 //   client ←rx submit─ SubmitRx ←──── RxHarvest ← NIC ← RxRefill ← TakeFreeRx
@@ -31,7 +32,7 @@ struct TxLimits {
   bool link_up = false;
 };
 
-// Requires: `driver` and `counters` outlive it; the driver is started while a
+// Requires: `queue` and `counters` outlive it; the driver is started while a
 // session is open.
 // Threading: one thread.
 class DataPath {
@@ -40,8 +41,8 @@ class DataPath {
   // fresh driver is filled with a few doorbells.
   static constexpr size_t kRefillBuffers = 4 * kBatchPieces;
 
-  DataPath(Driver& driver, DriverCounters& counters)
-      : driver_(driver), counters_(counters) {}
+  DataPath(Queue& queue, DriverCounters& counters)
+      : queue_(queue), counters_(counters) {}
 
   void Open(std::unique_ptr<packet_stream::ProviderEnd> session,
             uint64_t tx_iova, uint64_t rx_iova);
@@ -76,7 +77,7 @@ class DataPath {
   void Refuse(std::span<const packet_stream::Descriptor> frame,
               packet_stream::AckStatus status);
 
-  Driver& driver_;
+  Queue& queue_;
   DriverCounters& counters_;
   std::unique_ptr<packet_stream::ProviderEnd> session_;
   uint64_t tx_iova_ = 0;

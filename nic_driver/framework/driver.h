@@ -1,6 +1,6 @@
-// What every driver is: the life-cycle and the four verbs of the data path
-// (DESIGN.md §6). A driver knows one kind of NIC and nothing of sessions,
-// channels or processes; the runtime calls it.
+// What every driver is: the life-cycle, and queues with the four verbs of the
+// data path (DESIGN.md §6). A driver knows one kind of NIC and nothing of
+// sessions, channels or processes; the runtime calls it.
 //
 //   Probe → Attach → (Configure | Start … data path … Stop)* → Detach
 //   Shutdown at any time.
@@ -8,8 +8,16 @@
 // A driver is data-blind (S3): it sees buffer numbers, lengths and the
 // addresses that the NIC knows, never a frame.
 //
-// Threading: one thread. No call blocks except for register reads; what must
-// wait for the device or the platform service is a Task.
+// Threading: a driver of one queue has one thread (SingleQueueDriver). One of
+// several queues has a control thread, whose calls are the Driver's, and for
+// each queue a thread, whose calls are the Queue's:
+//   - Probe, Attach, Configure, Start, Stop and Detach begin while no queue's
+//     thread is inside a verb, and none comes before they return (a Task: until
+//     it is done). What they write, queues may read.
+//   - HandleIrq, Link, ReadStatistics, Shutdown and timers of the loop run
+//     beside the queues' threads, and touch nothing that a queue writes.
+// No call blocks except for register reads; what must wait for the device or
+// the platform service is a Task.
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_DRIVER_H_
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_DRIVER_H_
 
@@ -52,6 +60,8 @@ struct NicFacts {
   bool only_tcp_udp_checksums = false;
   // With kOffloadTxTcpSegmentation: the largest headers that it takes.
   uint32_t max_segment_header_bytes = 0;
+  // At least 1, at most what the context asked for.
+  uint32_t queues = 1;
 };
 
 // The wanted state; see platform_service/api/driver.proto.
@@ -167,31 +177,19 @@ class DmaPlatform {
 
 // All of it outlives the driver.
 struct DriverContext {
-  EventLoop& loop;
+  EventLoop& loop;  // The control thread's: not for queues.
   PciDevice& device;
   DmaPlatform& platform;
   PciIdentity identity;
   uint32_t irq_vectors = 0;
+  // The most queues that are of use: there will be no session of more lanes.
+  uint32_t queues = 1;
 };
 
-class Driver {
+// A receive and a transmit ring, which serve one lane of a session.
+class Queue {
  public:
-  virtual ~Driver() = default;
-
-  // Says whether this NIC is driven by this driver. Touches nothing.
-  virtual absl::Status Probe() = 0;
-  // Resets the device, whatever state it is in, allocates the rings, reads the
-  // MAC. No traffic yet.
-  virtual Task<absl::StatusOr<NicFacts>> Attach() = 0;
-  // Brings the NIC to `config`, changing only what differs. Traffic goes on.
-  virtual absl::Status Configure(const NicConfig& config) = 0;
-  // Opens receiver and transmitter with empty rings. `rx_buffer_bytes` is a
-  // power of two: the size of every buffer that RxRefill will bring. Returns
-  // the link's state.
-  virtual Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes) = 0;
-  // When it is done, no DMA to any buffer can follow (S4), and the driver
-  // remembers none.
-  virtual Task<absl::StatusOr<StopReport>> Stop() = 0;
+  virtual ~Queue() = default;
 
   // How many buffers RxRefill takes now.
   virtual size_t RxRoom() const = 0;
@@ -207,11 +205,43 @@ class Driver {
   // Takes sent pieces, oldest first, whole frames. `out` as in RxHarvest.
   [[nodiscard]] virtual size_t TxReap(std::span<TxDone> out) = 0;
 
-  // Vector `vector` fired; it stays silent until ArmIrqs.
+  // Vector `vector`, which is this queue's, fired; it stays silent until
+  // ArmIrqs.
   virtual IrqResult HandleIrq(uint32_t vector) = 0;
-  // Lets interrupts that fired fire again. One that became due since fires at
-  // once.
+  // Lets this queue's interrupts that fired fire again. One that became due
+  // since fires at once.
   virtual void ArmIrqs() = 0;
+};
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  // Says whether this NIC is driven by this driver. Touches nothing.
+  virtual absl::Status Probe() = 0;
+  // Resets the device, whatever state it is in, allocates the rings, reads the
+  // MAC. No traffic yet.
+  virtual Task<absl::StatusOr<NicFacts>> Attach() = 0;
+  // Brings the NIC to `config`, changing only what differs. Traffic goes on.
+  virtual absl::Status Configure(const NicConfig& config) = 0;
+  // Opens receiver and transmitter with empty rings. The receiver spreads flows
+  // over the first `queues` queues, and each flow stays on one; the others get
+  // nothing. `rx_buffer_bytes` is a power of two: the size of every buffer that
+  // RxRefill will bring. Returns the link's state.
+  virtual Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes,
+                                                 uint32_t queues) = 0;
+  // When it is done, no DMA to any buffer can follow (S4), and the driver
+  // remembers none.
+  virtual Task<absl::StatusOr<StopReport>> Stop() = 0;
+
+  // After Attach, for as long as the driver lives: `index` < NicFacts::queues.
+  virtual Queue& queue(uint32_t index) = 0;
+  // The queue that serves `vector`; kControl: the driver itself does.
+  static constexpr uint32_t kControl = UINT32_MAX;
+  virtual uint32_t QueueOf(uint32_t vector) const = 0;
+
+  // A vector of kControl fired. When it may fire again is the driver's affair.
+  virtual IrqResult HandleIrq(uint32_t vector) = 0;
   virtual LinkStatus Link() = 0;
   virtual DeviceStatistics ReadStatistics() = 0;
 
@@ -219,6 +249,15 @@ class Driver {
   virtual Task<absl::Status> Detach() = 0;
   // The crash path: only stops DMA. Frees nothing, waits for nothing.
   virtual void Shutdown() = 0;
+};
+
+// Of a NIC that is used with one queue: one object and one thread for
+// everything. The one HandleIrq is the queue's: it gets every vector.
+class SingleQueueDriver : public Driver, public Queue {
+ public:
+  Queue& queue(uint32_t) final { return *this; }
+  uint32_t QueueOf(uint32_t) const final { return 0; }
+  IrqResult HandleIrq(uint32_t vector) override = 0;
 };
 
 }  // namespace bulkhead::nic_driver

@@ -11,12 +11,12 @@
 
 namespace bulkhead::nic_driver {
 
-class FakeDriver final : public Driver {
+class FakeDriver final : public SingleQueueDriver {
  public:
   absl::Status Probe() override { return absl::OkStatus(); }
   Task<absl::StatusOr<NicFacts>> Attach() override { co_return NicFacts{}; }
   absl::Status Configure(const NicConfig&) override { return absl::OkStatus(); }
-  Task<absl::StatusOr<LinkStatus>> Start(uint32_t) override {
+  Task<absl::StatusOr<LinkStatus>> Start(uint32_t, uint32_t) override {
     co_return LinkStatus{true, 1000, true};
   }
   Task<absl::StatusOr<StopReport>> Stop() override { co_return StopReport{}; }

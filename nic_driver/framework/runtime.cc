@@ -87,7 +87,6 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
   driver_ = std::make_unique<CheckedDriver>(
       factory_(DriverContext{loop_, *device, *platform_, grant.identity,
                              static_cast<uint32_t>(irqs_.size())}));
-  data_path_ = std::make_unique<DataPath>(*driver_, *counters_);
   return WatchDescriptors();
 }
 
@@ -119,6 +118,7 @@ Task<absl::Status> Runtime::BringUp() {
   absl::StatusOr<NicFacts> facts = co_await driver_->Attach();
   if (!facts.ok()) co_return facts.status();
   facts_ = *facts;
+  data_path_ = std::make_unique<DataPath>(driver_->queue(0), *counters_);
   attached_ = true;
   CO_RETURN_IF_ERROR(Configure(config_));
   const uint32_t bytes =
@@ -284,7 +284,7 @@ Task<absl::Status> Runtime::StopTraffic() {
 
 Task<absl::Status> Runtime::StartTraffic(uint32_t rx_buffer_bytes) {
   rx_buffer_bytes_ = rx_buffer_bytes;
-  absl::StatusOr<LinkStatus> link = co_await driver_->Start(rx_buffer_bytes);
+  absl::StatusOr<LinkStatus> link = co_await driver_->Start(rx_buffer_bytes, 1);
   if (!link.ok()) co_return link.status();
   traffic_ = true;
   irqs_armed_ = true;
@@ -321,8 +321,8 @@ bool Runtime::Poll() {
     Fail(absl::UnavailableError("the NIC is gone: it does not answer"));
     return false;
   }
-  if (driver_->contract().breach().has_value()) {
-    Fail(absl::InternalError(driver_->contract().Text()));
+  if (driver_->queue(0).contract().breach().has_value()) {
+    Fail(absl::InternalError(driver_->queue(0).contract().Text()));
     return false;
   }
   if (data_path_->session()->broken()) {
@@ -348,7 +348,7 @@ bool Runtime::Poll() {
 bool Runtime::Sleep() {
   if (!irqs_armed_) {
     irqs_armed_ = true;
-    driver_->ArmIrqs();
+    driver_->queue(0).ArmIrqs();
     return false;  // Looks again.
   }
   if (data_path_->tx_blocked()) {
@@ -373,7 +373,7 @@ void Runtime::HandleIrq(uint32_t vector) {
   Bump(counters_->interrupts);
   // Before Attach is done, an interrupt is one of an earlier generation.
   if (!attached_) return;
-  const IrqResult result = driver_->HandleIrq(vector);
+  const IrqResult result = driver_->queue(0).HandleIrq(vector);
   irqs_armed_ = false;
   if (result.failure != nullptr) {
     Fail(absl::UnavailableError(result.failure));
@@ -384,7 +384,7 @@ void Runtime::HandleIrq(uint32_t vector) {
   // With a session the poller arms, once there is no more work.
   if (!traffic_ || data_path_->session() == nullptr) {
     irqs_armed_ = true;
-    driver_->ArmIrqs();
+    driver_->queue(0).ArmIrqs();
   }
 }
 

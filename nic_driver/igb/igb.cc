@@ -362,7 +362,8 @@ Value<RCTL> Igb::ReceiveControl() const {
          RCTL::LPE(config_.mtu > kMaxStandardMtu);
 }
 
-Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes) {
+Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes,
+                                            uint32_t) {
   rx_buffer_bytes_ = rx_buffer_bytes;
   CO_RETURN_IF_ERROR(co_await EnableQueues());
   rctl_ = ReceiveControl();

@@ -55,7 +55,7 @@ class IgbTest : public ::testing::Test {
     auto facts = RunToEnd(*loop_, driver_->Attach());
     ASSERT_TRUE(facts.ok()) << facts.status();
     facts_ = *facts;
-    auto link = RunToEnd(*loop_, driver_->Start(rx_buffer_bytes));
+    auto link = RunToEnd(*loop_, driver_->Start(rx_buffer_bytes, 1));
     ASSERT_TRUE(link.ok()) << link.status();
     link_ = *link;
     const Mapping& memory = dma_.areas.begin()->second;
@@ -116,7 +116,7 @@ TEST_F(IgbTest, AttachReadsTheMacAndStartTheLink) {
 TEST_F(IgbTest, AStartCostsNineReads) {
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
   EXPECT_EQ(device_.CountReads(), 6u);
-  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
   EXPECT_EQ(device_.CountReads(), 9u);
 }
 
@@ -169,14 +169,14 @@ TEST_F(IgbTest, WaitsForItsQueues) {
   int reads = 0;
   device_.OnRead(kRxdctl,
                  [&] { return ++reads < 3 ? 0 : RXDCTL::ENABLE(1).bits(); });
-  EXPECT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+  EXPECT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
   EXPECT_EQ(reads, 3);
 }
 
 TEST_F(IgbTest, AQueueThatStaysOffIsAnError) {
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
   device_.OnRead(kRxdctl, [] { return 0u; });
-  const auto link = RunToEnd(*loop_, driver_->Start(2048));
+  const auto link = RunToEnd(*loop_, driver_->Start(2048, 1));
   EXPECT_TRUE(absl::IsDeadlineExceeded(link.status())) << link.status();
 }
 
@@ -239,7 +239,7 @@ TEST_F(IgbTest, StopKeepsALinkThatAResetWouldDrop) {
   EXPECT_EQ(rx_[0].address, 0u);
   EXPECT_EQ(Value<CTRL>(device_[kCtrl])[CTRL::GIO_MASTER_DISABLE], 0u);
   EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 1);
-  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
 }
 
 // A link that is about to come is not disturbed.
@@ -285,7 +285,7 @@ TEST_F(IgbTest, SaysTheSizeOfRxBuffers) {
                {2048, 2, 0}, {4096, 4, 0}, {65536, 64, 0}};
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
   for (const auto& c : cases) {
-    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(c.bytes)).ok());
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(c.bytes, 1)).ok());
     EXPECT_EQ(Value<RCTL>(device_[kRctl])[RCTL::BSIZE], c.code) << c.bytes;
     const Value<SRRCTL> srrctl(device_[kSrrctl]);
     EXPECT_EQ(srrctl[SRRCTL::BSIZEPACKET], c.kib) << c.bytes;
@@ -667,7 +667,7 @@ TEST_F(IgbTest, S10_AttachDetachLeaksNothing) {
     driver_ = Make(0x10c9, 3);
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
     ASSERT_EQ(dma_.areas.size(), 1u);
-    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048)).ok());
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
     GiveRxBuffers(3);
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Stop()).ok());
     ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());

@@ -364,7 +364,8 @@ uint32_t VirtioNet::PiecesOf(uint32_t mtu) const {
                             kMaxFramePieces);
 }
 
-Task<absl::StatusOr<LinkStatus>> VirtioNet::Start(uint32_t rx_buffer_bytes) {
+Task<absl::StatusOr<LinkStatus>> VirtioNet::Start(uint32_t rx_buffer_bytes,
+                                                  uint32_t) {
   rx_buffer_bytes_ = rx_buffer_bytes;
   rx_chain_ = PiecesOf(config_.mtu);
   rx_chain_max_ = PiecesOf(kMaxMtu);

@@ -49,7 +49,7 @@
 
 namespace bulkhead::nic_driver {
 
-class VirtioNet final : public Driver {
+class VirtioNet final : public SingleQueueDriver {
  public:
   static constexpr absl::string_view kName = "virtio_net";
   // The most entries that we use of a ring.
@@ -63,7 +63,8 @@ class VirtioNet final : public Driver {
   absl::Status Probe() override;
   Task<absl::StatusOr<NicFacts>> Attach() override;
   absl::Status Configure(const NicConfig& config) override;
-  Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes) override;
+  Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes,
+                                         uint32_t queues) override;
   Task<absl::StatusOr<StopReport>> Stop() override;
 
   size_t RxRoom() const override;

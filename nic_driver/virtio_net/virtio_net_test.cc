@@ -135,7 +135,7 @@ class VirtioNetTest : public ::testing::Test {
     const auto facts = Attach();
     ASSERT_TRUE(facts.ok()) << facts.status();
     facts_ = *facts;
-    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes));
+    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes, 1));
     ASSERT_TRUE(link.ok()) << link.status();
     link_ = *link;
   }
