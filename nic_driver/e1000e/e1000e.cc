@@ -1,7 +1,6 @@
 #include "nic_driver/e1000e/e1000e.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <tuple>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "nic_driver/framework/task_status.h"
+#include "nic_driver/intel/mac.h"
 
 namespace bulkhead::nic_driver {
 
@@ -32,8 +32,6 @@ constexpr uint32_t kVectors = 3;
 constexpr uint64_t kResetDeadlineNs = 50'000'000;
 constexpr uint64_t kMasterDeadlineNs = 80'000'000;
 constexpr std::chrono::milliseconds kResetPoll{1};
-// When what is not urgent after a start is done.
-constexpr std::chrono::milliseconds kAfterStart{5};
 
 // The MAC's largest frame is 9018 bytes with header and FCS (1.0, jumbo).
 constexpr uint32_t kMaxMtu = 9000;
@@ -44,50 +42,11 @@ constexpr uint32_t kMinTxFrameBytes = 17;
 constexpr uint32_t kMaxChecksumPosition = 255;
 // HDRLEN of a context descriptor, too (7.2.10.1).
 constexpr uint32_t kMaxSegmentHeaderBytes = 255;
-// A batch has at most so many frames, of which each may need a context.
-constexpr uint32_t kContextReserve = kBatchPieces;
-
-constexpr uint32_t kRxMask = E1000e::kRxEntries - 1;
-constexpr uint32_t kTxMask = E1000e::kTxEntries - 1;
-constexpr size_t kRxRingBytes = E1000e::kRxEntries * sizeof(RxDescriptor);
-constexpr size_t kTxRingBytes = E1000e::kTxEntries * sizeof(TxDescriptor);
-static_assert((E1000e::kRxEntries & kRxMask) == 0 && kRxRingBytes % 128 == 0);
-static_assert((E1000e::kTxEntries & kTxMask) == 0 && kTxRingBytes % 128 == 0);
-static_assert((kRxRingBytes + kTxRingBytes) % 4096 == 0);
-
-// The half of a descriptor that the device writes back. Acquire: whatever the
-// device wrote before DD is seen by whoever we tell of it.
-uint64_t Load(uint64_t& word) {
-  return std::atomic_ref(word).load(std::memory_order_acquire);
-}
-// The doorbell that follows is the release.
-void Store(uint64_t& word, uint64_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_relaxed);
-}
-
-uint32_t Low(uint64_t address) { return static_cast<uint32_t>(address); }
-uint32_t High(uint64_t address) { return static_cast<uint32_t>(address >> 32); }
-
-absl::Status Gone() {
-  return absl::UnavailableError("the NIC is gone: its registers read all ones");
-}
-
-// 10.2.2.2.
-LinkStatus LinkOf(Value<STATUS> status) {
-  static constexpr uint32_t kMbps[] = {10, 100, 1000, 1000};
-  if (ReadsAsGone(status)) return {};
-  return {.up = status[STATUS::LU] != 0,
-          .speed_mbps = kMbps[status[STATUS::SPEED]],
-          .full_duplex = status[STATUS::FD] != 0};
-}
-
 }  // namespace
 
 std::unique_ptr<E1000e> E1000e::Create(const DriverContext& context) {
   return std::unique_ptr<E1000e>(new E1000e(context));
 }
-
-E1000e::~E1000e() { context_.loop.Cancel(multicast_timer_); }
 
 absl::Status E1000e::Probe() {
   const PciIdentity& identity = context_.identity;
@@ -107,11 +66,11 @@ absl::Status E1000e::Probe() {
 
 Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
   absl::StatusOr<DmaMemory> memory =
-      co_await context_.platform.AllocDma(kRxRingBytes + kTxRingBytes);
+      co_await context_.platform.AllocDma(intel::kRingBytes);
   if (!memory.ok()) co_return memory.status();
   memory_ = *std::move(memory);
-  rx_ring_ = memory_.As<RxDescriptor>(0, kRxEntries);
-  tx_ring_ = memory_.As<TxDescriptor>(kRxRingBytes, kTxEntries);
+  rx_.Attach(memory_, 0);
+  tx_.Attach(memory_, intel::kRxRingBytes);
 
   CO_RETURN_IF_ERROR(co_await Reset());
   // The device does no DMA by itself from here on, so that it may (S4); the
@@ -147,7 +106,7 @@ Task<absl::Status> E1000e::Reset() {
   const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
   Value<CTRL> ctrl = regs_.Read<CTRL>();
   while (ctrl[CTRL::RST] != 0) {
-    if (ReadsAsGone(ctrl)) co_return Gone();
+    if (ReadsAsGone(ctrl)) co_return GoneError();
     if (MonotonicNs() > deadline_ns) {
       co_return absl::DeadlineExceededError(
           "reset the NIC: CTRL.RST is still set after 50 ms; power-cycle it");
@@ -163,9 +122,8 @@ Task<absl::Status> E1000e::Reset() {
                   .With(CTRL::GIO_MASTER_DISABLE, 0));
   rctl_ = Value<RCTL>();
   fired_ = 0;
-  rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
-  rx_skipping_ = false;
-  tx_in_frame_ = false;
+  rx_.Forget();
+  tx_.Forget();
   co_return absl::OkStatus();
 }
 
@@ -183,36 +141,28 @@ Task<absl::StatusOr<MacAddress>> E1000e::ReadMac() {
     co_await context_.loop.Sleep(kResetPoll);
     std::tie(low, high) = regs_.ReadPair<RAL0, RAH0>();
   }
-  if (ReadsAsGone(high)) co_return Gone();
-  MacAddress mac;
-  for (int i = 0; i < 4; ++i) {
-    mac[i] = static_cast<uint8_t>(low.bits() >> (8 * i));
-  }
-  mac[4] = static_cast<uint8_t>(high[RAH0::ADDRESS]);
-  mac[5] = static_cast<uint8_t>(high[RAH0::ADDRESS] >> 8);
-  co_return mac;
+  if (ReadsAsGone(high)) co_return GoneError();
+  co_return intel::MacOf(low, high);
 }
 
 // 4.6.6: ring, descriptor format, filters. RDH and RDT are 0 after a reset.
 void E1000e::InitRx() {
   regs_.Write(Value<RDBAL>(Low(memory_.iova())));
   regs_.Write(Value<RDBAH>(High(memory_.iova())));
-  regs_.Write(Value<RDLEN>(kRxRingBytes));
+  regs_.Write(Value<RDLEN>(intel::kRxRingBytes));
   // Each descriptor is written back at once: we poll for DD.
   regs_.Write(RXDCTL::GRAN(1) | RXDCTL::WTHRESH(1));
   regs_.Write(RFCTL::EXSTEN(1) | RFCTL::ACK_DIS(1));
   regs_.Write(RXCSUM::TUOFLD(config_.rx_checksum));
-  for (uint32_t i = 0; i < multicast_.size(); ++i) {
-    if (multicast_[i] != 0) regs_.Write(Value<MTA>(multicast_[i]), i);
-  }
+  multicast_.Restore();
 }
 
 // 4.6.7. TDH and TDT are 0 after a reset.
 void E1000e::InitTx() {
-  const uint64_t ring = memory_.iova(kRxRingBytes);
+  const uint64_t ring = memory_.iova(intel::kRxRingBytes);
   regs_.Write(Value<TDBAL>(Low(ring)));
   regs_.Write(Value<TDBAH>(High(ring)));
-  regs_.Write(Value<TDLEN>(kTxRingBytes));
+  regs_.Write(Value<TDLEN>(intel::kTxRingBytes));
   regs_.Write(TXDCTL::GRAN(1) | TXDCTL::WTHRESH(1) | TXDCTL::ONE(1));
   // The values that 10.2.6.2 recommends for copper.
   regs_.Write(TIPG::IPGT(8) | TIPG::IPGR1(8) | TIPG::IPGR2(6));
@@ -254,44 +204,12 @@ absl::Status E1000e::Configure(const NicConfig& config) {
   if (old.rx_checksum != config.rx_checksum) {
     regs_.Write(RXCSUM::TUOFLD(config.rx_checksum));
   }
-  if (old.multicast != config.multicast) {
-    // 10.2.5.x, RCTL.MO = 0: bits 47–36 of the address.
-    std::array<uint32_t, 128> wanted = {};
-    for (const MacAddress& mac : config.multicast) {
-      const uint32_t hash = (mac[4] >> 4) | (uint32_t{mac[5]} << 4);
-      wanted[hash >> 5] |= uint32_t{1} << (hash & 31);
-    }
-    WriteMulticast(wanted);
-  }
+  if (old.multicast != config.multicast) multicast_.Set(config.multicast);
   if (started_ && ReceiveControl() != rctl_) {
     rctl_ = ReceiveControl();
     regs_.Write(rctl_);
   }
   return absl::OkStatus();
-}
-
-void E1000e::WriteMulticast(const std::array<uint32_t, 128>& wanted) {
-  for (uint32_t i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] == multicast_[i]) continue;
-    multicast_[i] = wanted[i];
-    regs_.Write(Value<MTA>(wanted[i]), i);
-  }
-}
-
-// A reset does not clear MTA, so that another owner's bits may be in it. They
-// only let a few foreign multicast frames through, as any hash does; so 128
-// writes can wait until frames flow. Once is enough: later bits are ours.
-void E1000e::ClearMulticastLater() {
-  if (multicast_cleared_) return;
-  multicast_cleared_ = true;
-  multicast_timer_ = context_.loop.After(kAfterStart, [this] {
-    // All in one message where the bus has messages; the read sends them.
-    regs_.HoldWrites();
-    for (uint32_t i = 0; i < multicast_.size(); ++i) {
-      if (multicast_[i] == 0) regs_.Write(Value<MTA>(), i);
-    }
-    (void)regs_.Read<STATUS>();
-  });
 }
 
 // Bad frames are not stored (SBP = 0), the FCS is stripped, frames of more than
@@ -328,81 +246,31 @@ Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes,
               IMS::RXO(1));
   // This read also flushes the writes before it, so that doorbells may follow.
   const Value<STATUS> status = regs_.Read<STATUS>();
-  if (ReadsAsGone(status)) co_return Gone();
+  if (ReadsAsGone(status)) co_return GoneError();
   started_ = true;
-  ClearMulticastLater();
-  co_return LinkOf(status);
+  multicast_.ClearLater();
+  co_return intel::LinkOf(status);
 }
 
-size_t E1000e::RxRoom() const {
-  // Head = tail means empty, so that one slot stays unused.
-  return kRxEntries - 1 - (rx_tail_ - rx_head_);
-}
+size_t E1000e::RxRoom() const { return rx_.Room(); }
 
 void E1000e::RxRefill(std::span<const RxBuffer> buffers) {
-  for (const RxBuffer& buffer : buffers) {
-    const uint32_t slot = rx_tail_++ & kRxMask;
-    rx_buffers_[slot] = buffer.buffer;
-    Store(rx_ring_[slot].address, buffer.iova);
-    Store(rx_ring_[slot].status, 0);
-  }
-  regs_.Ring(Value<RDT>(rx_tail_ & kRxMask));
+  rx_.Refill(buffers);
+  regs_.Ring(Value<RDT>(rx_.tail()));
+}
+
+intel::RxFormat E1000e::Format() const {
+  if (!config_.rx_checksum) return {.frame_errors = rx::kFrameErrors};
+  return {.frame_errors = rx::kFrameErrors,
+          .checksum_checked = rx::TCPCS | rx::UDPCS,
+          .checksum_doubted = rx::TCPE | rx::IXSM};
 }
 
 size_t E1000e::RxHarvest(std::span<RxPiece> out) {
-  size_t count = 0;
-  while (rx_head_ != rx_tail_) {
-    // The next frame: up to EOP, and no further than we know how to count.
-    std::array<uint64_t, kMaxFramePieces> statuses;
-    size_t pieces = 0;
-    bool whole = false;
-    while (!whole && pieces < kMaxFramePieces &&
-           rx_head_ + pieces != rx_tail_) {
-      const uint64_t status =
-          Load(rx_ring_[(rx_head_ + pieces) & kRxMask].status);
-      if ((status & rx::DD) == 0) break;
-      statuses[pieces++] = status;
-      whole = (status & rx::EOP) != 0;
-    }
-    const bool endless = !whole && pieces == kMaxFramePieces;
-    if ((!whole && !endless) || count + pieces > out.size()) break;
-    EmitFrame(std::span(statuses).first(pieces), whole, out.subspan(count));
-    count += pieces;
-  }
-  return count;
+  return rx_.Harvest(Format(), rx_buffer_bytes_, out);
 }
 
-// The device's word is checked as any other's (S7): a length beyond the buffer
-// would make the client read a neighbour's bytes.
-void E1000e::EmitFrame(std::span<const uint64_t> statuses, bool whole,
-                       std::span<RxPiece> out) {
-  const uint64_t last = statuses.back();
-  RxStatus verdict = RxStatus::kGood;
-  if ((last & rx::kFrameErrors) != 0) verdict = RxStatus::kDeviceError;
-  for (const uint64_t status : statuses) {
-    const uint32_t length = rx::Length(status);
-    if (length == 0 || length > rx_buffer_bytes_) {
-      verdict = RxStatus::kDeviceError;
-    }
-  }
-  if (!whole || rx_skipping_) verdict = RxStatus::kTooLong;
-  rx_skipping_ = !whole;
-  const bool checksum_good = config_.rx_checksum && (last & rx::IXSM) == 0 &&
-                             (last & (rx::TCPCS | rx::UDPCS)) != 0 &&
-                             (last & rx::TCPE) == 0;
-  for (size_t i = 0; i < statuses.size(); ++i) {
-    out[i] = {.buffer = rx_buffers_[rx_head_++ & kRxMask],
-              .length = rx::Length(statuses[i]),
-              .more = !whole || i + 1 < statuses.size(),
-              .checksum_good = checksum_good,
-              .status = verdict};
-  }
-}
-
-size_t E1000e::TxRoom() const {
-  const uint32_t free = kTxEntries - 1 - (tx_tail_ - tx_head_);
-  return free - std::min(free, kContextReserve);
-}
+size_t E1000e::TxRoom() const { return tx_.Room(); }
 
 // RS is set in the last descriptor of every frame, not only of the batch: each
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
@@ -414,10 +282,7 @@ size_t E1000e::TxRoom() const {
 void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
   for (const TxPiece& piece : pieces) {
     const bool segmented = piece.segment_bytes != 0;
-    if (segmented && !tx_in_frame_) PutContext(piece);
-    tx_in_frame_ = piece.more;
-    const uint32_t slot = tx_tail_++ & kTxMask;
-    tx_slots_[slot] = {piece.buffer, piece.length, piece.more};
+    if (segmented && tx_.at_frame_start()) PutContext(piece);
     uint64_t command = piece.length | tx::IFCS;
     if (!piece.more) command |= tx::EOP | tx::RS;
     if (segmented) {
@@ -427,10 +292,9 @@ void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
       command |= tx::IC | tx::Css(piece.checksum_start) |
                  tx::Cso(piece.checksum_position);
     }
-    Store(tx_ring_[slot].address, piece.iova);
-    Store(tx_ring_[slot].command, command);
+    tx_.Put(piece, command);
   }
-  regs_.Ring(Value<TDT>(tx_tail_ & kTxMask));
+  regs_.Ring(Value<TDT>(tx_.tail()));
 }
 
 // 7.2.4 and 7.2.10.1. The session's contract puts the IP header behind 14 bytes
@@ -440,37 +304,15 @@ void E1000e::PutContext(const TxPiece& first) {
   constexpr uint64_t kIpv4Checksum = kIp + 10;
   const uint64_t tcp = first.checksum_start;
   const uint64_t ip = first.ipv6 ? 0 : kIpv4Checksum << 8 | (tcp - 1) << 16;
-  const uint32_t slot = tx_tail_++ & kTxMask;
-  tx_slots_[slot] = {.context = true};
-  Store(tx_ring_[slot].address,
-        kIp | ip | tcp << 32 | uint64_t{first.checksum_position} << 40);
-  Store(tx_ring_[slot].command,
-        (first.frame_bytes - first.header_bytes) | tx::DEXT | tx::TSE |
-            tx::TUCMD_TCP | (first.ipv6 ? 0 : tx::TUCMD_IPV4) |
-            tx::HdrLen(first.header_bytes) | tx::Mss(first.segment_bytes));
+  tx_.PutContext(kIp | ip | tcp << 32 | uint64_t{first.checksum_position} << 40,
+                 (first.frame_bytes - first.header_bytes) | tx::DEXT | tx::TSE |
+                     tx::TUCMD_TCP | (first.ipv6 ? 0 : tx::TUCMD_IPV4) |
+                     tx::HdrLen(first.header_bytes) |
+                     tx::Mss(first.segment_bytes));
 }
 
 size_t E1000e::TxReap(std::span<TxDone> out) {
-  size_t count = 0;
-  while (tx_head_ != tx_tail_) {
-    const uint32_t first =
-        tx_head_ + (tx_slots_[tx_head_ & kTxMask].context ? 1 : 0);
-    size_t pieces = 1;
-    while (tx_slots_[(first + pieces - 1) & kTxMask].more) ++pieces;
-    if (count + pieces > out.size()) break;
-    const uint64_t last =
-        Load(tx_ring_[(first + pieces - 1) & kTxMask].command);
-    if ((last & tx::DD) == 0) break;
-    tx_head_ = first;
-    for (; pieces > 0; --pieces) {
-      const TxSlot& slot = tx_slots_[tx_head_++ & kTxMask];
-      out[count++] = {.buffer = slot.buffer,
-                      .length = slot.length,
-                      .more = slot.more,
-                      .good = (last & tx::kErrors) == 0};
-    }
-  }
-  return count;
+  return tx_.Reap(tx::kErrors, out);
 }
 
 IrqResult E1000e::HandleIrq(uint32_t vector) {
@@ -498,7 +340,7 @@ void E1000e::ArmIrqs() {
   regs_.Write(Value<IMS>(std::exchange(fired_, 0)));
 }
 
-LinkStatus E1000e::Link() { return LinkOf(regs_.Read<STATUS>()); }
+LinkStatus E1000e::Link() { return intel::LinkOf(regs_.Read<STATUS>()); }
 
 DeviceStatistics E1000e::ReadStatistics() {
   // In this order, a miss after the read interrupts again; a change of the link
@@ -515,12 +357,13 @@ Task<absl::StatusOr<StopReport>> E1000e::Stop() {
   regs_.Write(Value<RCTL>());
   regs_.Write(TCTL::PSP(1));
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
-  StopReport report = CountLeftovers();
+  StopReport report =
+      intel::CountLeftovers(rx_, Format(), rx_buffer_bytes_, tx_, tx::kErrors);
   report.rx_missed = ReadStatistics().rx_missed;
   CO_RETURN_IF_ERROR(co_await Reset());
   // No stale frame: no descriptor of before is left either.
-  std::fill(rx_ring_.begin(), rx_ring_.end(), RxDescriptor{});
-  std::fill(tx_ring_.begin(), tx_ring_.end(), TxDescriptor{});
+  rx_.Clear();
+  tx_.Clear();
   InitRx();
   InitTx();
   InitIrq();
@@ -535,7 +378,7 @@ Task<absl::Status> E1000e::DisableBusMaster() {
   const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;
   Value<STATUS> status = regs_.Read<STATUS>();
   while (status[STATUS::GIO_MASTER_ENABLE] != 0) {
-    if (ReadsAsGone(status)) co_return Gone();
+    if (ReadsAsGone(status)) co_return GoneError();
     if (MonotonicNs() > deadline_ns) {
       LogWarning("stop the NIC: bus requests are pending after 80 ms");
       break;
@@ -546,36 +389,12 @@ Task<absl::Status> E1000e::DisableBusMaster() {
   co_return absl::OkStatus();
 }
 
-// Of a stopped device. Sees the rings as the data path would have.
-StopReport E1000e::CountLeftovers() {
-  StopReport report;
-  std::array<TxDone, kBatchPieces> sent;
-  while (const size_t count = TxReap(sent)) {
-    for (const TxDone& piece : std::span(sent).first(count)) {
-      report.tx_sent_bytes += piece.good ? piece.length : 0;
-      if (piece.more) continue;
-      ++(piece.good ? report.tx_sent_frames : report.tx_unsent_frames);
-    }
-  }
-  for (; tx_head_ != tx_tail_; ++tx_head_) {
-    const TxSlot& slot = tx_slots_[tx_head_ & kTxMask];
-    if (!slot.more && !slot.context) ++report.tx_unsent_frames;
-  }
-  std::array<RxPiece, kBatchPieces> received;
-  while (const size_t count = RxHarvest(received)) {
-    for (const RxPiece& piece : std::span(received).first(count)) {
-      if (!piece.more) ++report.rx_unclaimed_frames;
-    }
-  }
-  return report;
-}
-
 Task<absl::Status> E1000e::Detach() {
-  context_.loop.Cancel(multicast_timer_);
+  multicast_.CancelClear();
   // The ring addresses go with it.
   CO_RETURN_IF_ERROR(co_await Reset());
-  rx_ring_ = {};
-  tx_ring_ = {};
+  rx_.Detach();
+  tx_.Detach();
   context_.platform.FreeDma(std::exchange(memory_, DmaMemory()));
   co_return absl::OkStatus();
 }

@@ -15,31 +15,27 @@
 #ifndef BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
 #define BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "nic_driver/e1000e/e1000e_regs.h"
 #include "nic_driver/framework/dma_memory.h"
 #include "nic_driver/framework/driver.h"
 #include "nic_driver/framework/registers.h"
+#include "nic_driver/intel/descriptor_rings.h"
+#include "nic_driver/intel/multicast_table.h"
 
 namespace bulkhead::nic_driver {
 
 class E1000e final : public SingleQueueDriver {
  public:
   static constexpr absl::string_view kName = "e1000e";
-  // Ring entries. An rx ring as large as a session's default number of buffers
-  // bridges the moments in which we are not scheduled. Multiples of 8 (RDLEN
-  // and TDLEN count in 128 bytes).
-  static constexpr uint32_t kRxEntries = 1024;
-  static constexpr uint32_t kTxEntries = 512;
+  static constexpr uint32_t kRxEntries = intel::kRxEntries;
+  static constexpr uint32_t kTxEntries = intel::kTxEntries;
 
   static std::unique_ptr<E1000e> Create(const DriverContext& context);
-  ~E1000e() override;
 
   absl::Status Probe() override;
   Task<absl::StatusOr<NicFacts>> Attach() override;
@@ -64,15 +60,10 @@ class E1000e final : public SingleQueueDriver {
   void Shutdown() override;
 
  private:
-  struct TxSlot {
-    uint32_t buffer = 0;
-    uint16_t length = 0;
-    bool more = false;
-    bool context = false;  // No piece: it belongs to the frame behind it.
-  };
-
   explicit E1000e(const DriverContext& context)
-      : context_(context), regs_(context.device, e1000e::kRegisterBar) {}
+      : context_(context),
+        regs_(context.device, e1000e::kRegisterBar),
+        multicast_(context.loop, regs_) {}
 
   Task<absl::Status> Reset();
   Task<absl::StatusOr<MacAddress>> ReadMac();
@@ -81,38 +72,21 @@ class E1000e final : public SingleQueueDriver {
   void InitTx();
   void InitIrq();
   Value<e1000e::RCTL> ReceiveControl() const;
-  void WriteMulticast(const std::array<uint32_t, 128>& wanted);
   void WriteModeration();
-  void ClearMulticastLater();
   void PutContext(const TxPiece& first);
-  void EmitFrame(std::span<const uint64_t> statuses, bool whole,
-                 std::span<RxPiece> out);
-  StopReport CountLeftovers();
+  intel::RxFormat Format() const;
 
   DriverContext context_;
   Registers regs_;
   DmaMemory memory_;  // The rx ring, then the tx ring.
-  std::span<e1000e::RxDescriptor> rx_ring_;
-  std::span<e1000e::TxDescriptor> tx_ring_;
+  intel::RxRing rx_;
+  intel::TxRing tx_;
 
   NicConfig config_;
   uint32_t rx_buffer_bytes_ = 2048;
   bool started_ = false;
   Value<e1000e::RCTL> rctl_;  // As last written.
-  std::array<uint32_t, 128> multicast_ = {};
-  bool multicast_cleared_ = false;
-  EventLoop::TimerId multicast_timer_ = 0;
-
-  // Free-running; & (entries - 1) gives the slot. head: oldest that the device
-  // has. tail: next to be given.
-  uint32_t rx_head_ = 0;
-  uint32_t rx_tail_ = 0;
-  bool rx_skipping_ = false;  // Inside a frame of too many pieces.
-  std::array<uint32_t, kRxEntries> rx_buffers_ = {};
-  uint32_t tx_head_ = 0;
-  uint32_t tx_tail_ = 0;
-  bool tx_in_frame_ = false;
-  std::array<TxSlot, kTxEntries> tx_slots_ = {};
+  intel::MulticastTable<e1000e::MTA, e1000e::STATUS> multicast_;
 
   uint32_t fired_ = 0;  // Causes that the device masked by itself (IAM).
 };

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "nic_driver/framework/registers.h"
+#include "nic_driver/intel/descriptors.h"
 
 namespace bulkhead::nic_driver::e1000e {
 
@@ -166,18 +167,9 @@ struct MPC : Register<0x04010, ReadToClear> {};
 
 // --- 7.1.5 Extended receive descriptor
 
-// As we write it.
-struct RxDescriptor {
-  uint64_t address;
-  uint64_t status;  // 0; written back by the device, see below.
-};
-static_assert(sizeof(RxDescriptor) == 16);
-
-// The second word as the device writes it back: extended status in bits 0–19,
-// extended errors in 20–31, length in 32–47, VLAN tag in 48–63.
+using intel::RxDescriptor;
 namespace rx {
-constexpr uint64_t DD = uint64_t{1} << 0;
-constexpr uint64_t EOP = uint64_t{1} << 1;
+using namespace intel::rx;                    // DD, EOP, Length.
 constexpr uint64_t IXSM = uint64_t{1} << 2;   // Ignore the checksum bits.
 constexpr uint64_t UDPCS = uint64_t{1} << 4;  // UDP checksum was checked.
 constexpr uint64_t TCPCS = uint64_t{1} << 5;
@@ -188,20 +180,13 @@ constexpr uint64_t CXE = uint64_t{1} << 28;   // Carrier extension error.
 constexpr uint64_t TCPE = uint64_t{1} << 29;  // TCP or UDP checksum is wrong.
 constexpr uint64_t RXE = uint64_t{1} << 31;   // Data error.
 constexpr uint64_t kFrameErrors = CE | SE | SEQ | CXE | RXE;
-constexpr uint16_t Length(uint64_t status) {
-  return static_cast<uint16_t>(status >> 32);
-}
 }  // namespace rx
 
 // --- 7.2.10 Legacy transmit descriptor
 
 // `command`: length in bits 0–15, CSO in 16–23, CMD in 24–31, STA in 32–35, CSS
 // in 40–47.
-struct TxDescriptor {
-  uint64_t address;
-  uint64_t command;
-};
-static_assert(sizeof(TxDescriptor) == 16);
+using intel::TxDescriptor;
 
 // A context descriptor (7.2.10.1) says how the frames after it are cut up:
 // IPCSS in bits 0–7 of `address`, IPCSO in 8–15, IPCSE in 16–31, TUCSS in
@@ -209,11 +194,8 @@ static_assert(sizeof(TxDescriptor) == 16);
 // TUCMD in 24–31, HDRLEN in 40–47, MSS in 48–63. A data descriptor (7.2.10.2):
 // length in 0–19, DTYP in 20–23, DCMD in 24–31, STA in 32–35, POPTS in 40–47.
 namespace tx {
-constexpr uint64_t EOP = uint64_t{1} << 24;   // End of packet.
-constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
-constexpr uint64_t IC = uint64_t{1} << 26;    // Insert a checksum at CSO.
-constexpr uint64_t RS = uint64_t{1} << 27;    // Report status: write DD back.
-constexpr uint64_t DD = uint64_t{1} << 32;
+using namespace intel::tx;  // DD, DEXT, EOP, IFCS, IXSM, RS, TXSM.
+constexpr uint64_t IC = uint64_t{1} << 26;  // Insert a checksum at CSO.
 constexpr uint64_t EC = uint64_t{1} << 33;  // Excess collisions: not sent.
 constexpr uint64_t LC = uint64_t{1} << 34;  // Late collision.
 constexpr uint64_t kErrors = EC | LC;
@@ -222,13 +204,10 @@ constexpr uint64_t Cso(uint32_t offset) {
 }
 constexpr uint64_t Css(uint32_t start) { return uint64_t{start & 0xff} << 40; }
 
-constexpr uint64_t DEXT = uint64_t{1} << 29;  // Context or data.
 constexpr uint64_t DTYP_DATA = uint64_t{1} << 20;
 constexpr uint64_t TSE = uint64_t{1} << 26;  // Context and data: segmentation.
 constexpr uint64_t TUCMD_TCP = uint64_t{1} << 24;
 constexpr uint64_t TUCMD_IPV4 = uint64_t{1} << 25;
-constexpr uint64_t IXSM = uint64_t{1} << 40;  // Insert IPv4's checksum.
-constexpr uint64_t TXSM = uint64_t{1} << 41;  // And TCP's.
 constexpr uint64_t HdrLen(uint32_t bytes) { return uint64_t{bytes} << 40; }
 constexpr uint64_t Mss(uint32_t bytes) { return uint64_t{bytes} << 48; }
 }  // namespace tx

@@ -27,6 +27,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/status/status.h"
 #include "nic_driver/framework/pci_device.h"
 
 namespace bulkhead::nic_driver {
@@ -210,6 +211,17 @@ class Registers {
 template <typename R>
 constexpr bool ReadsAsGone(Value<R> value) {
   return value.bits() == static_cast<typename R::Word>(~uint32_t{0});
+}
+inline absl::Status GoneError() {
+  return absl::UnavailableError("the NIC is gone: its registers read all ones");
+}
+
+// An address of 64 bits, for two registers of 32.
+constexpr uint32_t Low(uint64_t address) {
+  return static_cast<uint32_t>(address);
+}
+constexpr uint32_t High(uint64_t address) {
+  return static_cast<uint32_t>(address >> 32);
 }
 
 }  // namespace bulkhead::nic_driver

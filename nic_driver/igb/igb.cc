@@ -1,7 +1,6 @@
 #include "nic_driver/igb/igb.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <tuple>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "nic_driver/framework/task_status.h"
+#include "nic_driver/intel/mac.h"
 
 namespace bulkhead::nic_driver {
 
@@ -38,8 +38,6 @@ constexpr uint64_t kResetDeadlineNs = 50'000'000;
 constexpr uint64_t kMasterDeadlineNs = 80'000'000;
 constexpr uint64_t kQueueDeadlineNs = 20'000'000;
 constexpr std::chrono::milliseconds kPoll{1};
-// When what is not urgent after a start is done.
-constexpr std::chrono::milliseconds kAfterStart{5};
 
 // The MAC takes 9.5 KiB; this is what networks agree on.
 constexpr uint32_t kMaxMtu = 9000;
@@ -65,47 +63,11 @@ constexpr uint32_t kPrefetch = 8;
 constexpr uint32_t kRxHost = 8;
 constexpr uint32_t kTxHost = 1;
 
-constexpr uint32_t kRxMask = Igb::kRxEntries - 1;
-constexpr uint32_t kTxMask = Igb::kTxEntries - 1;
-constexpr size_t kRxRingBytes = Igb::kRxEntries * sizeof(RxDescriptor);
-constexpr size_t kTxRingBytes = Igb::kTxEntries * sizeof(TxDescriptor);
-static_assert((Igb::kRxEntries & kRxMask) == 0 && kRxRingBytes % 128 == 0);
-static_assert((Igb::kTxEntries & kTxMask) == 0 && kTxRingBytes % 128 == 0);
-static_assert((kRxRingBytes + kTxRingBytes) % 4096 == 0);
-
-// The half of a descriptor that the device writes back. Acquire: whatever the
-// device wrote before DD is seen by whoever we tell of it.
-uint64_t Load(uint64_t& word) {
-  return std::atomic_ref(word).load(std::memory_order_acquire);
-}
-// The doorbell that follows is the release.
-void Store(uint64_t& word, uint64_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_relaxed);
-}
-
-uint32_t Low(uint64_t address) { return static_cast<uint32_t>(address); }
-uint32_t High(uint64_t address) { return static_cast<uint32_t>(address >> 32); }
-
-absl::Status Gone() {
-  return absl::UnavailableError("the NIC is gone: its registers read all ones");
-}
-
-// 8.2.2.
-LinkStatus LinkOf(Value<STATUS> status) {
-  static constexpr uint32_t kMbps[] = {10, 100, 1000, 1000};
-  if (ReadsAsGone(status)) return {};
-  return {.up = status[STATUS::LU] != 0,
-          .speed_mbps = kMbps[status[STATUS::SPEED]],
-          .full_duplex = status[STATUS::FD] != 0};
-}
-
 }  // namespace
 
 std::unique_ptr<Igb> Igb::Create(const DriverContext& context) {
   return std::unique_ptr<Igb>(new Igb(context));
 }
-
-Igb::~Igb() { context_.loop.Cancel(multicast_timer_); }
 
 absl::Status Igb::Probe() {
   const PciIdentity& identity = context_.identity;
@@ -125,11 +87,11 @@ absl::Status Igb::Probe() {
 
 Task<absl::StatusOr<NicFacts>> Igb::Attach() {
   absl::StatusOr<DmaMemory> memory =
-      co_await context_.platform.AllocDma(kRxRingBytes + kTxRingBytes);
+      co_await context_.platform.AllocDma(intel::kRingBytes);
   if (!memory.ok()) co_return memory.status();
   memory_ = *std::move(memory);
-  rx_ring_ = memory_.As<RxDescriptor>(0, kRxEntries);
-  tx_ring_ = memory_.As<TxDescriptor>(kRxRingBytes, kTxEntries);
+  rx_.Attach(memory_, 0);
+  tx_.Attach(memory_, intel::kRxRingBytes);
 
   CO_RETURN_IF_ERROR(co_await Reset());
   // The device does no DMA by itself from here on, so that it may (S4); the
@@ -163,7 +125,7 @@ Task<absl::Status> Igb::Reset() {
   ShutDmaOff();
   // The read flushes them: the queues are shut before the reset is.
   ctrl_ = regs_.Read<CTRL>();
-  if (ReadsAsGone(ctrl_)) co_return Gone();
+  if (ReadsAsGone(ctrl_)) co_return GoneError();
   regs_.Write(ctrl_ | CTRL::RST(1));
   const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
   do {
@@ -173,7 +135,7 @@ Task<absl::Status> Igb::Reset() {
     }
     co_await context_.loop.Sleep(kResetPause);
     ctrl_ = regs_.Read<CTRL>();
-    if (ReadsAsGone(ctrl_)) co_return Gone();
+    if (ReadsAsGone(ctrl_)) co_return GoneError();
   } while (ctrl_[CTRL::RST] != 0);
   regs_.HoldWrites();
   regs_.Write(Value<IMC>(~uint32_t{0}));
@@ -192,8 +154,8 @@ Task<absl::Status> Igb::Reset() {
 void Igb::ForgetRings() {
   rctl_ = Value<RCTL>();
   fired_ = 0;
-  rx_head_ = rx_tail_ = tx_head_ = tx_tail_ = 0;
-  rx_skipping_ = tx_in_frame_ = false;
+  rx_.Forget();
+  tx_.Forget();
   tx_context_ = TxContext();
 }
 
@@ -219,14 +181,8 @@ Task<absl::StatusOr<MacAddress>> Igb::ReadMac() {
     co_await context_.loop.Sleep(kPoll);
     std::tie(low, high) = regs_.ReadPair<RAL0, RAH0>();
   }
-  if (ReadsAsGone(high)) co_return Gone();
-  MacAddress mac;
-  for (int i = 0; i < 4; ++i) {
-    mac[i] = static_cast<uint8_t>(low.bits() >> (8 * i));
-  }
-  mac[4] = static_cast<uint8_t>(high[RAH0::ADDRESS]);
-  mac[5] = static_cast<uint8_t>(high[RAH0::ADDRESS] >> 8);
-  co_return mac;
+  if (ReadsAsGone(high)) co_return GoneError();
+  co_return intel::MacOf(low, high);
 }
 
 // The PHY keeps its link over CTRL.RST, so that there is nothing to do. Where
@@ -249,21 +205,19 @@ void Igb::InitRx() {
   regs_.Write(Value<RXDCTL>());
   regs_.Write(Value<RDBAL>(Low(memory_.iova())));
   regs_.Write(Value<RDBAH>(High(memory_.iova())));
-  regs_.Write(Value<RDLEN>(kRxRingBytes));
+  regs_.Write(Value<RDLEN>(intel::kRxRingBytes));
   regs_.Write(RXCSUM::TUOFLD(config_.rx_checksum));
   WriteMaxLength();
-  for (uint32_t i = 0; i < multicast_.size(); ++i) {
-    if (multicast_[i] != 0) regs_.Write(Value<MTA>(multicast_[i]), i);
-  }
+  multicast_.Restore();
 }
 
 // 4.5.10. TDH and TDT are 0 after a reset, TIPG is right for copper.
 void Igb::InitTx() {
-  const uint64_t ring = memory_.iova(kRxRingBytes);
+  const uint64_t ring = memory_.iova(intel::kRxRingBytes);
   regs_.Write(Value<TXDCTL>());
   regs_.Write(Value<TDBAL>(Low(ring)));
   regs_.Write(Value<TDBAH>(High(ring)));
-  regs_.Write(Value<TDLEN>(kTxRingBytes));
+  regs_.Write(Value<TDLEN>(intel::kTxRingBytes));
 }
 
 // 7.3: a message clears its cause (EIAC) and masks it (EIAM), so that no
@@ -305,15 +259,7 @@ absl::Status Igb::Configure(const NicConfig& config) {
   if (old.rx_checksum != config.rx_checksum) {
     regs_.Write(RXCSUM::TUOFLD(config.rx_checksum));
   }
-  if (old.multicast != config.multicast) {
-    // 8.10, RCTL.MO = 0: bits 47–36 of the address.
-    std::array<uint32_t, 128> wanted = {};
-    for (const MacAddress& mac : config.multicast) {
-      const uint32_t hash = (mac[4] >> 4) | (uint32_t{mac[5]} << 4);
-      wanted[hash >> 5] |= uint32_t{1} << (hash & 31);
-    }
-    WriteMulticast(wanted);
-  }
+  if (old.multicast != config.multicast) multicast_.Set(config.multicast);
   if (old.mtu != config.mtu) WriteMaxLength();
   if (started_ && ReceiveControl() != rctl_) {
     rctl_ = ReceiveControl();
@@ -325,30 +271,6 @@ absl::Status Igb::Configure(const NicConfig& config) {
 // Of long frames, which RCTL.LPE lets in.
 void Igb::WriteMaxLength() {
   regs_.Write(Value<RLPML>(config_.mtu + kFrameOverheadBytes));
-}
-
-void Igb::WriteMulticast(const std::array<uint32_t, 128>& wanted) {
-  for (uint32_t i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] == multicast_[i]) continue;
-    multicast_[i] = wanted[i];
-    regs_.Write(Value<MTA>(wanted[i]), i);
-  }
-}
-
-// A reset does not clear MTA, so that another owner's bits may be in it. They
-// only let a few foreign multicast frames through, as any hash does; so 128
-// writes can wait until frames flow. Once is enough: later bits are ours.
-void Igb::ClearMulticastLater() {
-  if (multicast_cleared_) return;
-  multicast_cleared_ = true;
-  multicast_timer_ = context_.loop.After(kAfterStart, [this] {
-    // All in one message where the bus has messages; the read sends them.
-    regs_.HoldWrites();
-    for (uint32_t i = 0; i < multicast_.size(); ++i) {
-      if (multicast_[i] == 0) regs_.Write(Value<MTA>(), i);
-    }
-    (void)regs_.Read<STATUS>();
-  });
 }
 
 // Bad frames are not stored (SBP = 0), the FCS is stripped, frames of more than
@@ -380,10 +302,10 @@ Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes,
   regs_.Write(EIMS::VECTORS(kAllVectors));
   // This read also flushes the writes before it, so that doorbells may follow.
   const Value<STATUS> status = regs_.Read<STATUS>();
-  if (ReadsAsGone(status)) co_return Gone();
+  if (ReadsAsGone(status)) co_return GoneError();
   started_ = true;
-  ClearMulticastLater();
-  co_return LinkOf(status);
+  multicast_.ClearLater();
+  co_return intel::LinkOf(status);
 }
 
 // 4.5.9 and 4.5.10: a queue counts as on once ENABLE reads so; only then may
@@ -410,93 +332,40 @@ Task<absl::Status> Igb::EnableQueues() {
   co_return absl::OkStatus();
 }
 
-size_t Igb::RxRoom() const {
-  // Head = tail means empty, so that one slot stays unused.
-  return kRxEntries - 1 - (rx_tail_ - rx_head_);
-}
+size_t Igb::RxRoom() const { return rx_.Room(); }
 
 void Igb::RxRefill(std::span<const RxBuffer> buffers) {
-  for (const RxBuffer& buffer : buffers) {
-    const uint32_t slot = rx_tail_++ & kRxMask;
-    rx_buffers_[slot] = buffer.buffer;
-    Store(rx_ring_[slot].address, buffer.iova);
-    Store(rx_ring_[slot].status, 0);
-  }
-  regs_.Ring(Value<RDT>(rx_tail_ & kRxMask));
+  rx_.Refill(buffers);
+  regs_.Ring(Value<RDT>(rx_.tail()));
+}
+
+intel::RxFormat Igb::Format() const {
+  if (!config_.rx_checksum) return {.frame_errors = rx::kFrameErrors};
+  return {.frame_errors = rx::kFrameErrors,
+          .checksum_checked = rx::L4CS | rx::UDPCS,
+          .checksum_doubted = rx::L4E};
 }
 
 size_t Igb::RxHarvest(std::span<RxPiece> out) {
-  size_t count = 0;
-  while (rx_head_ != rx_tail_) {
-    // The next frame: up to EOP, and no further than we know how to count.
-    std::array<uint64_t, kMaxFramePieces> statuses;
-    size_t pieces = 0;
-    bool whole = false;
-    while (!whole && pieces < kMaxFramePieces &&
-           rx_head_ + pieces != rx_tail_) {
-      const uint64_t status =
-          Load(rx_ring_[(rx_head_ + pieces) & kRxMask].status);
-      if ((status & rx::DD) == 0) break;
-      statuses[pieces++] = status;
-      whole = (status & rx::EOP) != 0;
-    }
-    const bool endless = !whole && pieces == kMaxFramePieces;
-    if ((!whole && !endless) || count + pieces > out.size()) break;
-    EmitFrame(std::span(statuses).first(pieces), whole, out.subspan(count));
-    count += pieces;
-  }
-  return count;
+  return rx_.Harvest(Format(), rx_buffer_bytes_, out);
 }
 
-// The device's word is checked as any other's (S7): a length beyond the buffer
-// would make the client read a neighbour's bytes.
-void Igb::EmitFrame(std::span<const uint64_t> statuses, bool whole,
-                    std::span<RxPiece> out) {
-  const uint64_t last = statuses.back();
-  RxStatus verdict = RxStatus::kGood;
-  if ((last & rx::kFrameErrors) != 0) verdict = RxStatus::kDeviceError;
-  for (const uint64_t status : statuses) {
-    const uint32_t length = rx::Length(status);
-    if (length == 0 || length > rx_buffer_bytes_) {
-      verdict = RxStatus::kDeviceError;
-    }
-  }
-  if (!whole || rx_skipping_) verdict = RxStatus::kTooLong;
-  rx_skipping_ = !whole;
-  const bool checksum_good = config_.rx_checksum &&
-                             (last & (rx::L4CS | rx::UDPCS)) != 0 &&
-                             (last & rx::L4E) == 0;
-  for (size_t i = 0; i < statuses.size(); ++i) {
-    out[i] = {.buffer = rx_buffers_[rx_head_++ & kRxMask],
-              .length = rx::Length(statuses[i]),
-              .more = !whole || i + 1 < statuses.size(),
-              .checksum_good = checksum_good,
-              .status = verdict};
-  }
-}
-
-size_t Igb::TxRoom() const {
-  const uint32_t free = kTxEntries - 1 - (tx_tail_ - tx_head_);
-  return free - std::min(free, kContextReserve);
-}
+size_t Igb::TxRoom() const { return tx_.Room(); }
 
 // RS is set in the last descriptor of every frame, not only of the batch: each
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
 // when we die (S8). It costs the device a write of 16 bytes per frame.
 void Igb::TxSubmit(std::span<const TxPiece> pieces) {
   for (const TxPiece& piece : pieces) {
-    const bool first = !std::exchange(tx_in_frame_, piece.more);
+    const bool first = tx_.at_frame_start();
     if (first && piece.checksum) PutContext(piece);
-    const uint32_t slot = tx_tail_++ & kTxMask;
-    tx_slots_[slot] = {piece.buffer, piece.length, piece.more};
     uint64_t command = piece.length | tx::DEXT | tx::DTYP_DATA | tx::IFCS;
     if (!piece.more) command |= tx::EOP | tx::RS;
     if (piece.segment_bytes != 0) command |= tx::TSE;
     if (first) command |= FrameOptions(piece);
-    Store(tx_ring_[slot].address, piece.iova);
-    Store(tx_ring_[slot].command, command);
+    tx_.Put(piece, command);
   }
-  regs_.Ring(Value<TDT>(tx_tail_ & kTxMask));
+  regs_.Ring(Value<TDT>(tx_.tail()));
 }
 
 // 7.2.2.3: POPTS and PAYLEN, which count in a frame's first descriptor. PAYLEN
@@ -532,32 +401,10 @@ void Igb::PutContext(const TxPiece& first) {
     command |= tx::L4Len(first.header_bytes - l4) |
                tx::Mss(first.segment_bytes) | (first.ipv6 ? 0 : tx::TUCMD_IPV4);
   }
-  const uint32_t slot = tx_tail_++ & kTxMask;
-  tx_slots_[slot] = {.context = true};
-  Store(tx_ring_[slot].address, tx::Lengths(mac_bytes, l4 - mac_bytes));
-  Store(tx_ring_[slot].command, command);
+  tx_.PutContext(tx::Lengths(mac_bytes, l4 - mac_bytes), command);
 }
 
-size_t Igb::TxReap(std::span<TxDone> out) {
-  size_t count = 0;
-  while (tx_head_ != tx_tail_) {
-    const uint32_t first =
-        tx_head_ + (tx_slots_[tx_head_ & kTxMask].context ? 1 : 0);
-    size_t pieces = 1;
-    while (tx_slots_[(first + pieces - 1) & kTxMask].more) ++pieces;
-    if (count + pieces > out.size()) break;
-    const uint64_t last =
-        Load(tx_ring_[(first + pieces - 1) & kTxMask].command);
-    if ((last & tx::DD) == 0) break;
-    tx_head_ = first;
-    for (; pieces > 0; --pieces) {
-      const TxSlot& slot = tx_slots_[tx_head_++ & kTxMask];
-      out[count++] = {
-          .buffer = slot.buffer, .length = slot.length, .more = slot.more};
-    }
-  }
-  return count;
-}
+size_t Igb::TxReap(std::span<TxDone> out) { return tx_.Reap(tx::kErrors, out); }
 
 IrqResult Igb::HandleIrq(uint32_t vector) {
   if (vector >= kVectors) return {};
@@ -583,7 +430,7 @@ void Igb::ArmIrqs() {
   regs_.Write(EIMS::VECTORS(due));
 }
 
-LinkStatus Igb::Link() { return LinkOf(regs_.Read<STATUS>()); }
+LinkStatus Igb::Link() { return intel::LinkOf(regs_.Read<STATUS>()); }
 
 DeviceStatistics Igb::ReadStatistics() {
   // In this order, a miss after the read interrupts again; a change of the link
@@ -599,7 +446,8 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   started_ = false;
   ShutDmaOff();
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
-  StopReport report = CountLeftovers();
+  StopReport report =
+      intel::CountLeftovers(rx_, Format(), rx_buffer_bytes_, tx_, tx::kErrors);
   report.rx_missed = ReadStatistics().rx_missed;
   if (reset_drops_link_) {
     CO_RETURN_IF_ERROR(co_await EmptyQueues());
@@ -607,8 +455,8 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
     CO_RETURN_IF_ERROR(co_await Reset());
   }
   // No stale frame: no descriptor of before is left either.
-  std::fill(rx_ring_.begin(), rx_ring_.end(), RxDescriptor{});
-  std::fill(tx_ring_.begin(), tx_ring_.end(), TxDescriptor{});
+  rx_.Clear();
+  tx_.Clear();
   InitRx();
   InitTx();
   InitIrq();
@@ -647,7 +495,7 @@ Task<absl::Status> Igb::DisableBusMaster() {
   const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;
   Value<STATUS> status = regs_.Read<STATUS>();
   while (status[STATUS::GIO_MASTER_ENABLE] != 0) {
-    if (ReadsAsGone(status)) co_return Gone();
+    if (ReadsAsGone(status)) co_return GoneError();
     if (MonotonicNs() > deadline_ns) {
       LogWarning("stop the NIC: bus requests are pending after 80 ms");
       break;
@@ -658,35 +506,12 @@ Task<absl::Status> Igb::DisableBusMaster() {
   co_return absl::OkStatus();
 }
 
-// Of a stopped device. Sees the rings as the data path would have.
-StopReport Igb::CountLeftovers() {
-  StopReport report;
-  std::array<TxDone, kBatchPieces> sent;
-  while (const size_t count = TxReap(sent)) {
-    for (const TxDone& piece : std::span(sent).first(count)) {
-      report.tx_sent_bytes += piece.length;
-      if (!piece.more) ++report.tx_sent_frames;
-    }
-  }
-  for (; tx_head_ != tx_tail_; ++tx_head_) {
-    const TxSlot& slot = tx_slots_[tx_head_ & kTxMask];
-    if (!slot.more && !slot.context) ++report.tx_unsent_frames;
-  }
-  std::array<RxPiece, kBatchPieces> received;
-  while (const size_t count = RxHarvest(received)) {
-    for (const RxPiece& piece : std::span(received).first(count)) {
-      if (!piece.more) ++report.rx_unclaimed_frames;
-    }
-  }
-  return report;
-}
-
 Task<absl::Status> Igb::Detach() {
-  context_.loop.Cancel(multicast_timer_);
+  multicast_.CancelClear();
   // The ring addresses go with it.
   CO_RETURN_IF_ERROR(co_await Reset());
-  rx_ring_ = {};
-  tx_ring_ = {};
+  rx_.Detach();
+  tx_.Detach();
   context_.platform.FreeDma(std::exchange(memory_, DmaMemory()));
   co_return absl::OkStatus();
 }

@@ -14,11 +14,9 @@
 #ifndef BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 #define BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "nic_driver/framework/dma_memory.h"
@@ -26,22 +24,19 @@
 #include "nic_driver/framework/registers.h"
 #include "nic_driver/igb/igb_regs.h"
 #include "nic_driver/igb/phy.h"
+#include "nic_driver/intel/descriptor_rings.h"
+#include "nic_driver/intel/multicast_table.h"
 
 namespace bulkhead::nic_driver {
 
 class Igb final : public SingleQueueDriver {
  public:
   static constexpr absl::string_view kName = "igb";
-  // Ring entries. An rx ring as large as a session's default number of buffers
-  // bridges the moments in which we are not scheduled. Multiples of 8 (RDLEN
-  // and TDLEN count in 128 bytes).
-  static constexpr uint32_t kRxEntries = 1024;
-  static constexpr uint32_t kTxEntries = 512;
-  // A batch has at most so many frames, of which each may need a context.
-  static constexpr uint32_t kContextReserve = kBatchPieces;
+  static constexpr uint32_t kRxEntries = intel::kRxEntries;
+  static constexpr uint32_t kTxEntries = intel::kTxEntries;
+  static constexpr uint32_t kContextReserve = intel::kContextReserve;
 
   static std::unique_ptr<Igb> Create(const DriverContext& context);
-  ~Igb() override;
 
   absl::Status Probe() override;
   Task<absl::StatusOr<NicFacts>> Attach() override;
@@ -66,13 +61,6 @@ class Igb final : public SingleQueueDriver {
   void Shutdown() override;
 
  private:
-  struct TxSlot {
-    uint32_t buffer = 0;
-    uint16_t length = 0;
-    bool more = false;
-    bool context = false;  // No piece: it belongs to the frame behind it.
-  };
-
   // What a queue remembers of its last context descriptor.
   struct TxContext {
     uint16_t checksum_start = 0;
@@ -87,7 +75,8 @@ class Igb final : public SingleQueueDriver {
   explicit Igb(const DriverContext& context)
       : context_(context),
         regs_(context.device, igb::kRegisterBar),
-        phy_(context.loop, regs_) {}
+        phy_(context.loop, regs_),
+        multicast_(context.loop, regs_) {}
 
   Task<absl::Status> Reset();
   Task<absl::StatusOr<MacAddress>> ReadMac();
@@ -103,20 +92,16 @@ class Igb final : public SingleQueueDriver {
   void WriteModeration();
   Value<igb::RCTL> ReceiveControl() const;
   void WriteMaxLength();
-  void WriteMulticast(const std::array<uint32_t, 128>& wanted);
-  void ClearMulticastLater();
   static uint64_t FrameOptions(const TxPiece& first);
   void PutContext(const TxPiece& first);
-  void EmitFrame(std::span<const uint64_t> statuses, bool whole,
-                 std::span<RxPiece> out);
-  StopReport CountLeftovers();
+  intel::RxFormat Format() const;
 
   DriverContext context_;
   Registers regs_;
   igb::Phy phy_;
   DmaMemory memory_;  // The rx ring, then the tx ring.
-  std::span<igb::RxDescriptor> rx_ring_;
-  std::span<igb::TxDescriptor> tx_ring_;
+  intel::RxRing rx_;
+  intel::TxRing tx_;
 
   NicConfig config_;
   uint32_t rx_buffer_bytes_ = 2048;
@@ -125,21 +110,8 @@ class Igb final : public SingleQueueDriver {
   Value<igb::CTRL> ctrl_;          // As last written.
   Value<igb::TCTL> tctl_;          // As a reset leaves it.
   Value<igb::RCTL> rctl_;          // As last written.
-  std::array<uint32_t, 128> multicast_ = {};
-  bool multicast_cleared_ = false;
-  EventLoop::TimerId multicast_timer_ = 0;
-
-  // Free-running; & (entries - 1) gives the slot. head: oldest that the device
-  // has. tail: next to be given.
-  uint32_t rx_head_ = 0;
-  uint32_t rx_tail_ = 0;
-  bool rx_skipping_ = false;  // Inside a frame of too many pieces.
-  std::array<uint32_t, kRxEntries> rx_buffers_ = {};
-  uint32_t tx_head_ = 0;
-  uint32_t tx_tail_ = 0;
-  bool tx_in_frame_ = false;
+  intel::MulticastTable<igb::MTA, igb::STATUS> multicast_;
   TxContext tx_context_;
-  std::array<TxSlot, kTxEntries> tx_slots_ = {};
 
   uint32_t fired_ = 0;  // Vectors that fired and were not armed since.
 };

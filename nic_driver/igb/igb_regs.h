@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "nic_driver/framework/registers.h"
+#include "nic_driver/intel/descriptors.h"
 
 namespace bulkhead::nic_driver::igb {
 
@@ -210,26 +211,14 @@ constexpr uint16_t kNegotiated = 1u << 5;
 
 // --- 7.1 Advanced receive descriptor
 
-// As we write it.
-struct RxDescriptor {
-  uint64_t address;
-  uint64_t status;  // 0: no header buffer; written back, see below.
-};
-static_assert(sizeof(RxDescriptor) == 16);
-
-// The second word as the device writes it back: extended status in bits 0–19,
-// extended errors in 20–31, length in 32–47, VLAN tag in 48–63.
+using intel::RxDescriptor;
 namespace rx {
-constexpr uint64_t DD = uint64_t{1} << 0;
-constexpr uint64_t EOP = uint64_t{1} << 1;
+using namespace intel::rx;                    // DD, EOP, Length.
 constexpr uint64_t UDPCS = uint64_t{1} << 4;  // UDP checksum was checked.
 constexpr uint64_t L4CS = uint64_t{1} << 5;   // TCP or UDP checksum was.
 constexpr uint64_t L4E = uint64_t{1} << 29;   // And it is wrong.
 constexpr uint64_t RXE = uint64_t{1} << 31;   // Data error.
 constexpr uint64_t kFrameErrors = RXE;
-constexpr uint16_t Length(uint64_t status) {
-  return static_cast<uint16_t>(status >> 32);
-}
 }  // namespace rx
 
 // --- 7.2.2 Transmit descriptors
@@ -239,23 +228,14 @@ constexpr uint16_t Length(uint64_t status) {
 // 40–47, MSS in 48–63.
 // Data (7.2.2.3): DTALEN in bits 0–15 of `command`, DTYP in 20–23, DCMD in
 // 24–31, STA in 32–35, POPTS in 40–45, PAYLEN in 46–63.
-struct TxDescriptor {
-  uint64_t address;
-  uint64_t command;
-};
-static_assert(sizeof(TxDescriptor) == 16);
+using intel::TxDescriptor;
 
 namespace tx {
+using namespace intel::tx;       // DD, DEXT, EOP, IFCS, IXSM, RS, TXSM.
+constexpr uint64_t kErrors = 0;  // Of STA, only DD is defined.
 constexpr uint64_t DTYP_CONTEXT = uint64_t{2} << 20;
 constexpr uint64_t DTYP_DATA = uint64_t{3} << 20;
-constexpr uint64_t EOP = uint64_t{1} << 24;   // End of packet.
-constexpr uint64_t IFCS = uint64_t{1} << 25;  // Insert the FCS.
-constexpr uint64_t RS = uint64_t{1} << 27;    // Report status: write DD back.
-constexpr uint64_t DEXT = uint64_t{1} << 29;  // Advanced.
-constexpr uint64_t TSE = uint64_t{1} << 31;   // TCP segmentation.
-constexpr uint64_t DD = uint64_t{1} << 32;
-constexpr uint64_t IXSM = uint64_t{1} << 40;  // Insert IPv4's checksum.
-constexpr uint64_t TXSM = uint64_t{1} << 41;  // Insert the L4 checksum.
+constexpr uint64_t TSE = uint64_t{1} << 31;  // TCP segmentation.
 constexpr uint64_t Paylen(uint32_t bytes) {
   return uint64_t{bytes & 0x3ffff} << 46;
 }

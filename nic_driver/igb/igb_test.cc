@@ -326,24 +326,6 @@ TEST_F(IgbTest, HarvestsWholeFramesInOrder) {
   EXPECT_EQ(Harvest().size(), 2u);
 }
 
-TEST_F(IgbTest, RxRingWrapsAround) {
-  Up();
-  uint32_t given = 0, taken = 0;
-  for (int round = 0; round < 100; ++round) {
-    const auto count = static_cast<uint32_t>(driver_->RxRoom());
-    std::vector<RxBuffer> buffers;
-    for (uint32_t i = 0; i < count; ++i) buffers.push_back({0x1000, given + i});
-    driver_->RxRefill(buffers);
-    for (uint32_t i = 0; i < 61; ++i) {
-      Receive((taken + i) & (Igb::kRxEntries - 1), 60);
-    }
-    const std::vector<RxPiece> pieces = Harvest();
-    ASSERT_EQ(pieces.size(), 61u);
-    for (const RxPiece& piece : pieces) ASSERT_EQ(piece.buffer, taken++);
-    given += count;
-  }
-}
-
 // S7: lengths beyond the buffer, of zero, and error bits make the whole frame
 // bad; its buffers come back nevertheless.
 TEST_F(IgbTest, S7_BadFramesAreNotBelieved) {
@@ -359,27 +341,6 @@ TEST_F(IgbTest, S7_BadFramesAreNotBelieved) {
   for (const RxPiece& piece : pieces) {
     EXPECT_EQ(piece.status, RxStatus::kDeviceError) << piece.buffer;
   }
-}
-
-// S7: a chain without end is given up after kMaxFramePieces, and skipped until
-// its end; counted once.
-TEST_F(IgbTest, S7_EndlessChainIsSkipped) {
-  Up();
-  GiveRxBuffers(256);
-  for (uint32_t i = 0; i < 100; ++i) Receive(i, 2048, 0);
-  Receive(100, 60);
-  Receive(101, 60);
-  std::vector<RxPiece> all;
-  for (std::vector<RxPiece> pieces = Harvest(); !pieces.empty();
-       pieces = Harvest()) {
-    all.insert(all.end(), pieces.begin(), pieces.end());
-  }
-  ASSERT_EQ(all.size(), 102u);
-  const auto ends = std::count_if(all.begin(), all.end(),
-                                  [](const RxPiece& p) { return !p.more; });
-  EXPECT_EQ(ends, 2);
-  EXPECT_EQ(all[100].status, RxStatus::kTooLong);
-  EXPECT_EQ(all[101].status, RxStatus::kGood);
 }
 
 TEST_F(IgbTest, TrustsTheChecksumOnlyIfItWasChecked) {
@@ -426,22 +387,6 @@ TEST_F(IgbTest, SubmitsAndReapsFrames) {
   EXPECT_TRUE(done[0].more);
   EXPECT_EQ(done[1].length, 50u);
   EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
-}
-
-TEST_F(IgbTest, TxRingFillsUpAndWraps) {
-  Up();
-  uint32_t submitted = 0, reaped = 0;
-  for (int round = 0; round < 50; ++round) {
-    while (driver_->TxRoom() > 0) {
-      driver_->TxSubmit(std::vector<TxPiece>{
-          {.iova = 1, .buffer = submitted++, .length = 60}});
-    }
-    EXPECT_EQ(submitted - reaped, kAllTxRoom);
-    for (uint32_t i = 0; i < 37; ++i) {
-      tx_[(reaped + i) & (Igb::kTxEntries - 1)].command |= tx::DD;
-    }
-    for (const TxDone& done : Reap()) ASSERT_EQ(done.buffer, reaped++);
-  }
 }
 
 // A context comes before the first frame that needs it, and again only when

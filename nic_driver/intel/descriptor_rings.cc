@@ -7,17 +7,11 @@ namespace {
 
 constexpr uint32_t kRxMask = kRxEntries - 1;
 constexpr uint32_t kTxMask = kTxEntries - 1;
-// A batch has at most so many frames, of which each may need a context.
-constexpr uint32_t kContextReserve = kBatchPieces;
 
 // The half of a descriptor that the device writes back. Acquire: whatever the
 // device wrote before DD is seen by whoever we tell of it.
 uint64_t Load(uint64_t& word) {
   return std::atomic_ref(word).load(std::memory_order_acquire);
-}
-// The doorbell that follows is the release.
-void Store(uint64_t& word, uint64_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_relaxed);
 }
 
 }  // namespace
@@ -36,54 +30,58 @@ void RxRing::Refill(std::span<const RxBuffer> buffers) {
   for (const RxBuffer& buffer : buffers) {
     const uint32_t slot = tail_++ & kRxMask;
     buffers_[slot] = buffer.buffer;
-    Store(ring_[slot].address, buffer.iova);
-    Store(ring_[slot].status, 0);
+    // The doorbell that follows is the release.
+    StoreRelaxed(ring_[slot].address, buffer.iova);
+    StoreRelaxed(ring_[slot].status, 0);
   }
 }
 
 size_t RxRing::Harvest(const RxFormat& format, uint32_t buffer_bytes,
                        std::span<RxPiece> out) {
   size_t count = 0;
-  while (head_ != tail_) {
-    // The next frame: up to EOP, and no further than we know how to count.
-    std::array<uint64_t, kMaxFramePieces> statuses;
-    size_t pieces = 0;
-    bool whole = false;
-    while (!whole && pieces < kMaxFramePieces && head_ + pieces != tail_) {
-      const uint64_t status = Load(ring_[(head_ + pieces) & kRxMask].status);
-      if ((status & rx::DD) == 0) break;
-      statuses[pieces++] = status;
-      whole = (status & rx::EOP) != 0;
-    }
-    const bool endless = !whole && pieces == kMaxFramePieces;
-    if ((!whole && !endless) || count + pieces > out.size()) break;
-    EmitFrame(format, buffer_bytes, std::span(statuses).first(pieces), whole,
-              out.subspan(count));
-    count += pieces;
+  Frame frame;
+  while (NextFrame(buffer_bytes, frame) && count + frame.pieces <= out.size()) {
+    Emit(format, frame, &out[count]);
+    count += frame.pieces;
   }
   return count;
 }
 
 // The device's word is checked as any other's (S7): a length beyond the buffer
 // would make the client read a neighbour's bytes.
-void RxRing::EmitFrame(const RxFormat& format, uint32_t buffer_bytes,
-                       std::span<const uint64_t> statuses, bool whole,
-                       std::span<RxPiece> out) {
-  const uint64_t last = statuses.back();
-  RxStatus verdict = RxStatus::kGood;
-  if ((last & format.frame_errors) != 0) verdict = RxStatus::kDeviceError;
-  for (const uint64_t status : statuses) {
-    const uint32_t length = rx::Length(status);
-    if (length == 0 || length > buffer_bytes) verdict = RxStatus::kDeviceError;
+inline bool RxRing::NextFrame(uint32_t buffer_bytes, Frame& frame) const {
+  frame.pieces = 0;
+  frame.bad_length = false;
+  const uint32_t given = std::min(tail_ - head_, uint32_t{kMaxFramePieces});
+  while (frame.pieces < given) {
+    const uint64_t status =
+        Load(ring_[(head_ + frame.pieces) & kRxMask].status);
+    if ((status & rx::DD) == 0) return false;
+    const uint16_t length = rx::Length(status);
+    frame.bad_length |= length == 0 || length > buffer_bytes;
+    frame.lengths[frame.pieces++] = length;
+    frame.last_status = status;
+    frame.whole = (status & rx::EOP) != 0;
+    if (frame.whole) return true;
   }
-  if (!whole || skipping_) verdict = RxStatus::kTooLong;
-  skipping_ = !whole;
-  const bool checksum_good =
-      format.checksum_good != nullptr && format.checksum_good(last);
-  for (size_t i = 0; i < statuses.size(); ++i) {
+  return frame.pieces == kMaxFramePieces;
+}
+
+inline void RxRing::Emit(const RxFormat& format, const Frame& frame,
+                         RxPiece* out) {
+  const uint64_t last = frame.last_status;
+  RxStatus verdict = RxStatus::kGood;
+  if (frame.bad_length || (last & format.frame_errors) != 0) {
+    verdict = RxStatus::kDeviceError;
+  }
+  if (!frame.whole || skipping_) verdict = RxStatus::kTooLong;
+  skipping_ = !frame.whole;
+  const bool checksum_good = (last & format.checksum_checked) != 0 &&
+                             (last & format.checksum_doubted) == 0;
+  for (uint32_t i = 0; i < frame.pieces; ++i) {
     out[i] = {.buffer = buffers_[head_++ & kRxMask],
-              .length = rx::Length(statuses[i]),
-              .more = !whole || i + 1 < statuses.size(),
+              .length = frame.lengths[i],
+              .more = !frame.whole || i + 1 < frame.pieces,
               .checksum_good = checksum_good,
               .status = verdict};
   }
@@ -97,22 +95,6 @@ void TxRing::Forget() {
 size_t TxRing::Room() const {
   const uint32_t free = kTxEntries - 1 - (tail_ - head_);
   return free - std::min(free, kContextReserve);
-}
-
-void TxRing::Put(const TxPiece& piece, uint64_t command) {
-  const uint32_t slot = tail_++ & kTxMask;
-  slots_[slot] = {
-      .buffer = piece.buffer, .length = piece.length, .more = piece.more};
-  in_frame_ = piece.more;
-  Store(ring_[slot].address, piece.iova);
-  Store(ring_[slot].command, command);
-}
-
-void TxRing::PutContext(uint64_t address, uint64_t command) {
-  const uint32_t slot = tail_++ & kTxMask;
-  slots_[slot] = {.context = true};
-  Store(ring_[slot].address, address);
-  Store(ring_[slot].command, command);
 }
 
 size_t TxRing::Reap(uint64_t errors, std::span<TxDone> out) {

@@ -1,7 +1,6 @@
-// The descriptor rings of Intel's 1 Gb/s NICs as their drivers keep them:
-// descriptors of 16 bytes, of which the device writes the second half back. What
-// the bits ask for differs from NIC to NIC and is the driver's; which slot holds
-// what, and what the device may be believed, is here.
+// The descriptor rings of Intel's 1 Gb/s NICs as their drivers keep them: which
+// slot holds what, and what the device may be believed. What to ask of the
+// device is the driver's.
 //
 // Threading: one thread. No call allocates.
 #ifndef BULKHEAD_NIC_DRIVER_INTEL_DESCRIPTOR_RINGS_H_
@@ -9,67 +8,50 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "nic_driver/framework/dma_memory.h"
 #include "nic_driver/framework/driver.h"
+#include "nic_driver/intel/descriptors.h"
 
 namespace bulkhead::nic_driver::intel {
 
-// Of extended (82574) and advanced (82576) receive descriptors, written back:
-// extended status in bits 0–19 of `status`, extended errors in 20–31, length in
-// 32–47, VLAN tag in 48–63.
-struct RxDescriptor {
-  uint64_t address;
-  uint64_t status;  // 0 when it is given.
-};
-static_assert(sizeof(RxDescriptor) == 16);
-
-namespace rx {
-constexpr uint64_t DD = uint64_t{1} << 0;   // The device is done with it.
-constexpr uint64_t EOP = uint64_t{1} << 1;  // End of packet.
-constexpr uint16_t Length(uint64_t status) {
-  return static_cast<uint16_t>(status >> 32);
-}
-}  // namespace rx
-
-// Of any kind; of the status, DD is in the same place in all.
-struct TxDescriptor {
-  uint64_t address;
-  uint64_t command;
-};
-static_assert(sizeof(TxDescriptor) == 16);
-
-namespace tx {
-constexpr uint64_t DD = uint64_t{1} << 32;
-}  // namespace tx
-
 // An rx ring as large as a session's default number of buffers bridges the
-// moments in which we are not scheduled. Multiples of 8: the NICs count a ring's
-// length in 128 bytes.
+// moments in which we are not scheduled. Multiples of 8: the NICs count a
+// ring's length in 128 bytes.
 constexpr uint32_t kRxEntries = 1024;
 constexpr uint32_t kTxEntries = 512;
 constexpr size_t kRxRingBytes = kRxEntries * sizeof(RxDescriptor);
 constexpr size_t kTxRingBytes = kTxEntries * sizeof(TxDescriptor);
 static_assert((kRxEntries & (kRxEntries - 1)) == 0 && kRxRingBytes % 128 == 0);
 static_assert((kTxEntries & (kTxEntries - 1)) == 0 && kTxRingBytes % 128 == 0);
-// Both, the rx ring first: whole pages.
+// Both: whole pages.
 constexpr size_t kRingBytes = kRxRingBytes + kTxRingBytes;
 static_assert(kRingBytes % 4096 == 0);
+// A batch has at most so many frames, of which each may need a context.
+constexpr uint32_t kContextReserve = kBatchPieces;
 
-// How a NIC's receive status is read.
+// Which bits of a frame's last receive status mean what.
 struct RxFormat {
-  uint64_t frame_errors = 0;  // Status bits of a frame that is damaged.
-  // Of the frame's last status. Null: checksums were not asked for.
-  bool (*checksum_good)(uint64_t status) = nullptr;
+  uint64_t frame_errors = 0;  // Any: it is damaged.
+  // Its checksum is good if any of the first is set and none of the second. All
+  // 0: checksums were not asked for.
+  uint64_t checksum_checked = 0;
+  uint64_t checksum_doubted = 0;
 };
+
+inline void StoreRelaxed(uint64_t& word, uint64_t value) {
+  std::atomic_ref(word).store(value, std::memory_order_relaxed);
+}
 
 class RxRing {
  public:
-  // `memory` begins with the ring.
-  void Attach(const DmaMemory& memory) {
-    ring_ = memory.As<RxDescriptor>(0, kRxEntries);
+  // kRxRingBytes of `memory`, from `offset` on.
+  void Attach(const DmaMemory& memory, size_t offset) {
+    ring_ = memory.As<RxDescriptor>(offset, kRxEntries);
   }
   void Detach() { ring_ = {}; }
   // After a reset, which forgets head and tail. The descriptors stay.
@@ -85,9 +67,18 @@ class RxRing {
   uint32_t tail() const { return tail_ & (kRxEntries - 1); }
 
  private:
-  void EmitFrame(const RxFormat& format, uint32_t buffer_bytes,
-                 std::span<const uint64_t> statuses, bool whole,
-                 std::span<RxPiece> out);
+  // What the device wrote of a frame, read once.
+  struct Frame {
+    uint32_t pieces = 0;
+    bool whole = false;  // Else it goes on beyond kMaxFramePieces.
+    bool bad_length = false;
+    uint64_t last_status = 0;
+    std::array<uint16_t, kMaxFramePieces> lengths;
+  };
+
+  // False: the device is not done with the next one.
+  bool NextFrame(uint32_t buffer_bytes, Frame& frame) const;
+  void Emit(const RxFormat& format, const Frame& frame, RxPiece* out);
 
   std::span<RxDescriptor> ring_;
   // Free-running; & (entries - 1) gives the slot. head: oldest that the device
@@ -100,9 +91,9 @@ class RxRing {
 
 class TxRing {
  public:
-  // `memory` holds an rx ring and then this one.
-  void Attach(const DmaMemory& memory) {
-    ring_ = memory.As<TxDescriptor>(kRxRingBytes, kTxEntries);
+  // kTxRingBytes of `memory`, from `offset` on.
+  void Attach(const DmaMemory& memory, size_t offset) {
+    ring_ = memory.As<TxDescriptor>(offset, kTxEntries);
   }
   void Detach() { ring_ = {}; }
   void Forget();
@@ -112,9 +103,15 @@ class TxRing {
   size_t Room() const;
   // The next piece begins a frame.
   bool at_frame_start() const { return !in_frame_; }
-  void Put(const TxPiece& piece, uint64_t command);
+  void Put(const TxPiece& piece, uint64_t command) {
+    in_frame_ = piece.more;
+    Append({.buffer = piece.buffer, .length = piece.length, .more = piece.more},
+           piece.iova, command);
+  }
   // Before the frame that it is for; it is no piece of anybody's.
-  void PutContext(uint64_t address, uint64_t command);
+  void PutContext(uint64_t address, uint64_t command) {
+    Append({.context = true}, address, command);
+  }
   // See Driver::TxReap. `errors`: bits beside DD of a frame that was not sent.
   size_t Reap(uint64_t errors, std::span<TxDone> out);
   // Gives up what the device has not sent; returns how many frames it was.
@@ -128,6 +125,14 @@ class TxRing {
     bool more = false;
     bool context = false;
   };
+
+  // The doorbell that follows is the release.
+  void Append(const Slot& slot, uint64_t address, uint64_t command) {
+    const uint32_t at = tail_++ & (kTxEntries - 1);
+    slots_[at] = slot;
+    StoreRelaxed(ring_[at].address, address);
+    StoreRelaxed(ring_[at].command, command);
+  }
 
   std::span<TxDescriptor> ring_;
   uint32_t head_ = 0;

@@ -14,12 +14,15 @@
 namespace bulkhead::nic_driver::intel {
 
 // MTA is the register array, STATUS any register whose read does nothing.
+//
 // Requires: RCTL.MO is 0; `loop` and `regs` outlive it.
 template <typename MTA, typename STATUS>
 class MulticastTable {
  public:
   MulticastTable(EventLoop& loop, Registers& regs) : loop_(loop), regs_(regs) {}
   ~MulticastTable() { CancelClear(); }
+  MulticastTable(const MulticastTable&) = delete;
+  MulticastTable& operator=(const MulticastTable&) = delete;
 
   // Writes only what differs.
   void Set(std::span<const MacAddress> addresses) {

@@ -58,13 +58,6 @@ constexpr size_t kHeaderBytes = 16;  // A header's place: 12, aligned.
 constexpr size_t kPageBytes = 4096;
 constexpr uint8_t kAllOnes = 0xff;
 
-uint32_t Low(uint64_t address) { return static_cast<uint32_t>(address); }
-uint32_t High(uint64_t address) { return static_cast<uint32_t>(address >> 32); }
-
-absl::Status Gone() {
-  return absl::UnavailableError("the NIC is gone: its registers read all ones");
-}
-
 Value<DEVICE_STATUS> Alive() {
   return DEVICE_STATUS::ACKNOWLEDGE(1) | DEVICE_STATUS::DRIVER(1);
 }
@@ -114,7 +107,7 @@ Task<absl::StatusOr<NicFacts>> VirtioNet::Attach() {
 absl::Status VirtioNet::FindStructures() {
   std::array<uint8_t, 256> config;
   RETURN_IF_ERROR(context_.device.ReadConfigSpace(config));
-  if (config[0] == kAllOnes && config[1] == kAllOnes) return Gone();
+  if (config[0] == kAllOnes && config[1] == kAllOnes) return GoneError();
   ASSIGN_OR_RETURN(structures_, FindPciStructures(config));
   common_.emplace(context_.device, structures_.common.bar,
                   structures_.common.offset);
@@ -130,7 +123,7 @@ Task<absl::Status> VirtioNet::Reset() {
   const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
   Value<DEVICE_STATUS> status = common_->Read<DEVICE_STATUS>();
   while (status.bits() != 0) {
-    if (ReadsAsGone(status)) co_return Gone();
+    if (ReadsAsGone(status)) co_return GoneError();
     if (MonotonicNs() > deadline_ns) {
       co_return absl::DeadlineExceededError(
           "reset the NIC: its status is not 0 after 100 ms; power-cycle it");
@@ -181,7 +174,7 @@ absl::Status VirtioNet::ReadQueueFacts() {
     common_->HoldWrites();
     common_->Write(Value<QUEUE_SELECT>(queue));
     common_->ReadRun<QUEUE_SIZE>(run);
-    if (context_.device.gone()) return Gone();
+    if (context_.device.gone()) return GoneError();
     const auto size = static_cast<uint16_t>(
         std::bit_floor(std::min<uint32_t>(run[0], most[queue])));
     if (size < least[queue]) {
@@ -218,7 +211,7 @@ absl::StatusOr<NicFacts> VirtioNet::ReadFacts() {
   if (Has(F_GUEST_CSUM)) facts.offloads |= packet_stream::kOffloadRxChecksum;
   facts.min_tx_frame_bytes = kMinTxFrameBytes;
   facts.max_checksum_position = UINT16_MAX;
-  if (context_.device.gone()) return Gone();
+  if (context_.device.gone()) return GoneError();
   return facts;
 }
 
@@ -267,7 +260,7 @@ absl::Status VirtioNet::SetFeatures() {
   common_->Write(Value<DRIVER_FEATURE>(High(features_)));
   common_->Write(Alive() | DEVICE_STATUS::FEATURES_OK(1));
   const Value<DEVICE_STATUS> status = common_->Read<DEVICE_STATUS>();
-  if (ReadsAsGone(status)) return Gone();
+  if (ReadsAsGone(status)) return GoneError();
   if (status[DEVICE_STATUS::FEATURES_OK] == 0) {
     return absl::FailedPreconditionError(absl::StrFormat(
         "start: the device refuses the features %#x, all of which it offered",
@@ -381,7 +374,7 @@ Task<absl::StatusOr<LinkStatus>> VirtioNet::Start(uint32_t rx_buffer_bytes,
   // This read also flushes the writes before it, so that doorbells may follow.
   std::array<uint32_t, 4> run;  // Size, vector, enable, notify_off.
   common_->ReadRun<QUEUE_SIZE>(run);
-  if (context_.device.gone()) co_return Gone();
+  if (context_.device.gone()) co_return GoneError();
   if (run[1] != TxVector() || run[2] != 1) {
     co_return absl::FailedPreconditionError(
         absl::StrCat("start: the device did not enable its queue: vector ",
