@@ -39,6 +39,8 @@ int Harshness(const std::string& method) {
   return -1;
 }
 
+}  // namespace
+
 absl::StatusOr<uint32_t> FindExpress(ResetTarget& target) {
   ASSIGN_OR_RETURN(const uint32_t status, target.ReadConfig(kStatus, 2));
   if ((status & kStatusCapabilities) == 0) return 0;
@@ -51,8 +53,6 @@ absl::StatusOr<uint32_t> FindExpress(ResetTarget& target) {
   }
   return 0;
 }
-
-}  // namespace
 
 absl::Status ResetLadder::StopDma(ResetTarget& target) {
   RETURN_IF_ERROR(target.WriteConfig(kCommand, 2, kCommandMemory));

@@ -43,6 +43,9 @@ class ResetTarget {
   virtual void SleepMs(uint32_t ms) = 0;
 };
 
+// Where the PCI Express capability is in config space; 0: conventional PCI.
+absl::StatusOr<uint32_t> FindExpress(ResetTarget& target);
+
 // Which rung worked last, by vendor and device: the next NIC of the model
 // starts there.
 using ResetMemory = std::map<std::pair<uint16_t, uint16_t>, std::string>;

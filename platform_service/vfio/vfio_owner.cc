@@ -24,6 +24,8 @@ constexpr uint32_t kBusMaster = 1 << 2;
 constexpr uint32_t kStatus = 0x06;
 constexpr uint32_t kCapabilityPointer = 0x34;
 constexpr uint32_t kVendorCapability = 0x09;
+constexpr uint32_t kDeviceControl = 0x08;  // In the PCI Express capability.
+constexpr uint32_t kReportErrors = 0xf;  // Correctable … unsupported request.
 constexpr int kMostCapabilities = 48;
 
 // As many as a grant carries; see vfio_user_owner.cc.
@@ -226,7 +228,17 @@ absl::Status VfioOwner::ArmEvents(int error, int request) {
     if (count == 0) continue;  // A function without AER.
     RETURN_IF_ERROR(device_.SetIrqs(index, {&event, 1}));
   }
-  return absl::OkStatus();
+  return ReportErrors();
+}
+
+// VFIO writes the register back as it was when it gives the function up.
+absl::Status VfioOwner::ReportErrors() {
+  Target target(*this);
+  ASSIGN_OR_RETURN(const uint32_t express, FindExpress(target));
+  if (express == 0) return absl::OkStatus();
+  const uint32_t at = express + kDeviceControl;
+  ASSIGN_OR_RETURN(const uint32_t control, target.ReadConfig(at, 2));
+  return target.WriteConfig(at, 2, control | kReportErrors);
 }
 
 }  // namespace bulkhead::platform

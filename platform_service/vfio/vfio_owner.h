@@ -48,7 +48,8 @@ class VfioOwner final : public DeviceOwner {
   absl::Status RestoreIrqs() override { return absl::OkStatus(); }
 
   // The kernel signals `error` on an uncorrectable error of the function, and
-  // `request` when it wants the function back.
+  // `request` when it wants the function back. The function is told to report
+  // its errors: kernels before 6.3 leave that to the driver, and VFIO does not.
   absl::Status ArmEvents(int error, int request);
 
   // Hears of resets for which the caller has no recorder.
@@ -76,6 +77,7 @@ class VfioOwner final : public DeviceOwner {
         memory_(memory) {}
 
   absl::Status Look();
+  absl::Status ReportErrors();
 
   VfioContainer container_;
   VfioDeviceFd device_;
