@@ -1,104 +1,31 @@
-// A simulated 82576 without a socket, and a driver's side to go with it: rings
-// and buffers in a memfd, for tests.
+// A simulated 82576 without a socket, for tests.
 #ifndef BULKHEAD_NIC_MODEL_82576_TEST_BENCH_H_
 #define BULKHEAD_NIC_MODEL_82576_TEST_BENCH_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
-#include <vector>
 
-#include "base/event_loop.h"
-#include "base/shared_memory.h"
 #include "nic_model/82576/device.h"
-#include "nic_model/counters.h"
 #include "nic_model/faults.h"
-#include "nic_model/network/network.h"
+#include "nic_model/intel/test_bench.h"
 
 namespace bulkhead::nic_model::i82576 {
 
-using Frame = std::vector<uint8_t>;
-
-// Keeps what the NIC sends; `answer` decides what becomes of it.
-class RecordingNetwork : public Network {
+class TestBench : public intel::TestBenchBase {
  public:
-  SendResult Send(std::span<uint8_t> frame) override {
-    if (answer == SendResult::kSent)
-      sent.emplace_back(frame.begin(), frame.end());
-    return answer;
-  }
-  void PortReady() override { ++ready_calls; }
-
-  std::vector<Frame> sent;
-  SendResult answer = SendResult::kSent;
-  int ready_calls = 0;
-};
-
-// Memory, from kIova on: transmit ring, receive ring, then buffers of
-// kBufferBytes each.
-class TestBench {
- public:
-  static constexpr Intel82576::Mac kMac = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
-  static constexpr uint64_t kIova = 0x10000000;
-  static constexpr size_t kMemoryBytes = 1 << 20;
-  static constexpr uint64_t kTxRing = kIova;
-  static constexpr uint64_t kRxRing = kIova + 0x4000;
-  static constexpr uint64_t kBuffers = kIova + 0x8000;
-  static constexpr uint32_t kBufferBytes = 2048;
-  static constexpr uint32_t kRingCount = 16;
-
   explicit TestBench(const Faults& faults = {});
-
-  uint32_t Read(uint32_t offset);
-  void Write(uint32_t offset, uint32_t value);
-  uint32_t ReadConfig(uint32_t offset);
-  void WriteConfig(uint32_t offset, uint32_t value);
 
   // Maps the memory, turns bus mastering on, sets up both rings and enables
   // receive (promiscuous, SECRC) and transmit.
   void BringUp(uint32_t rctl_extra = 0, uint32_t srrctl_extra = 0);
-  void MapMemory();
-  void SetBusMaster(bool on);
 
-  // Posts `count` receive buffers, from buffer `first` on.
-  void PostRx(uint32_t count);
   // Writes a data descriptor for `data` at the tail and advances it, without
   // ringing. `command` is added to the second quadword.
   void QueueTx(std::span<const uint8_t> data, uint64_t command);
-  void QueueDescriptor(uint64_t low, uint64_t high);
-  void RingTx() { Write(kTdt, tx_tail_); }
 
-  uint64_t& Quad(uint64_t iova) { return *memory_.As<uint64_t>(iova - kIova); }
-  uint64_t TxStatus(uint32_t index) { return Quad(kTxRing + 16 * index + 8); }
-  uint64_t RxStatus(uint32_t index) { return Quad(kRxRing + 16 * index + 8); }
-  uint64_t RxBuffer(uint32_t index) const {
-    return kBuffers + uint64_t{kRingCount + index} * kBufferBytes;
-  }
-  Frame Bytes(uint64_t iova, size_t count) const;
-
-  // The eventfds of the MSI-X vectors.
-  void ArmMsix();
-  // How often a vector has signalled since the last call.
-  uint64_t Signals(uint32_t vector);
-  // Makes the vector's counter full, as its other holder could.
-  void FillEvent(uint32_t vector);
-
-  PortCounters counters = {};
-  std::unique_ptr<EventLoop> loop;
-  RecordingNetwork network;
   std::unique_ptr<Intel82576> nic;
-
- private:
-  UniqueFd memory_fd_;
-  Mapping memory_;
-  std::vector<UniqueFd> events_;
-  uint32_t tx_tail_ = 0;
-  uint32_t rx_tail_ = 0;
 };
-
-// A frame for the bench's MAC of `bytes` bytes, numbered.
-Frame TestFrame(size_t bytes, uint8_t number = 0);
 
 }  // namespace bulkhead::nic_model::i82576
 
