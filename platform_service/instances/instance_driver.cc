@@ -104,7 +104,9 @@ void Instance::OnDmaFault(const std::string& text) {
 void Instance::HandleLink(const FromDriver::Link& link) {
   if (link.up() != facts_.link_up) {
     Record(link.up() ? "link_up" : "link_down",
-           link.up() ? absl::StrCat(link.speed_mbps(), " Mb/s") : "");
+           link.up() && link.speed_mbps() != 0
+               ? absl::StrCat(link.speed_mbps(), " Mb/s")
+               : "");
   }
   facts_.link_up = link.up();
   facts_.speed_mbps = link.speed_mbps();
