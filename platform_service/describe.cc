@@ -104,6 +104,8 @@ v1::Device DescribeDevice(const policy::PlanEntry& entry,
   device.set_refused(entry.refused);
   device.set_serial(info.serial);
   device.set_slot(info.slot);
+  device.set_mac(info.mac);
+  device.set_network_namespace(info.network_namespace);
   return device;
 }
 

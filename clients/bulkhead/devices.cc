@@ -1,5 +1,6 @@
 // Every device that Bulkhead could drive, or does: this machine's PCI functions
-// as the kernel shows them, and what the running system says of them.
+// and Linux interfaces as the kernel shows them, and what the running system
+// says of them.
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,12 +16,14 @@
 #include "clients/bulkhead/scenario_file.h"
 #include "clients/bulkhead/table.h"
 #include "platform_service/doctor/diagnosis.h"
+#include "platform_service/linux_interface/enumerate.h"
 #include "platform_service/pci/enumerate.h"
 
 namespace bulkhead::cli {
 namespace {
 
 constexpr uint32_t kNetwork = 0x02;  // Class.
+constexpr char kLinux[] = "linux";   // Source.
 
 struct Row {
   api::Device device;
@@ -53,6 +56,8 @@ Row LocalRow(const doctor::Machine& machine, const pci::PciDeviceInfo& info) {
   device.set_used_by(info.used_by);
   device.set_serial(info.serial);
   device.set_slot(info.slot);
+  device.set_mac(info.mac);
+  device.set_network_namespace(info.network_namespace);
   row.class_name = info.class_name;
   row.iommu_group = info.iommu_group;
   row.numa_node = info.numa_node;
@@ -73,6 +78,8 @@ absl::Status AddRunning(const Context& context, Rows* rows) {
         device.address(), device.source() == "recorded" ? " recorded" : "")];
     if (row.device.address().empty()) {
       row.device = device;
+      if (device.source() == kLinux) row.class_name = "Linux interface";
+      if (device.source() == kLinux) continue;
       pci::PciDeviceInfo names;
       names.class_code = device.class_code();
       pci::FillNames(&names);
@@ -86,17 +93,18 @@ absl::Status AddRunning(const Context& context, Rows* rows) {
 }
 
 // What the rules of a scenario would make of the devices.
-absl::Status AddRules(const std::string& file, const doctor::Machine& machine,
+absl::Status AddRules(const std::string& file,
+                      const std::vector<pci::PciDeviceInfo>& devices,
                       const Context& context, Rows* rows) {
   ASSIGN_OR_RETURN(const policy::Scenario scenario, LoadFile(file, context));
-  if (!scenario.devices.sysfs) {
+  if (!scenario.devices.sysfs && !scenario.devices.interfaces) {
     context.console.Warn(absl::StrCat(
         file,
         " does not ask for this machine's devices; its rules apply to them "
         "with `devices: {sysfs: true}`"));
   }
-  const policy::Plan plan = policy::MakePlan(
-      scenario, machine.devices, policy::ListDrivers(context.bin_dir));
+  const policy::Plan plan =
+      policy::MakePlan(scenario, devices, policy::ListDrivers(context.bin_dir));
   for (const policy::PlanEntry& entry : plan.entries) {
     const auto row = rows->find(entry.device.address);
     if (row == rows->end()) continue;
@@ -133,6 +141,12 @@ Table::Cell StateOf(const Row& row) {
           Colour::kDim};
 }
 
+std::string IdOf(const api::Device& device) {
+  return device.source() == kLinux
+             ? "-"
+             : absl::StrFormat("%04x:%04x", device.vendor(), device.device());
+}
+
 std::string OrDash(int number) {
   return number < 0 ? "-" : absl::StrCat(number);
 }
@@ -159,10 +173,11 @@ void PrintTable(const Rows& rows, const Console& console) {
     const api::Device& device = row.device;
     std::vector<Table::Cell> cells = {
         device.address(),
-        absl::StrFormat("%04x:%04x", device.vendor(), device.device()),
+        IdOf(device),
         NameOf(row),
-        device.source() == "sysfs" ? OrDash(device.kernel_driver())
-                                   : device.source(),
+        device.source() == "sysfs" || device.source() == kLinux
+            ? OrDash(device.kernel_driver())
+            : device.source(),
         GroupText(row),
         OrDash(row.numa_node)};
     if (rules) cells.emplace_back(OrDash(device.rule()));
@@ -180,14 +195,19 @@ void PrintOne(const Row& row, const Console& console) {
     }
   };
   console.out << console.Paint(Colour::kBold, device.address()) << "\n";
-  line("vendor",
-       absl::StrFormat("%04x  %s", device.vendor(), device.vendor_name()));
-  line("device",
-       absl::StrFormat("%04x  %s", device.device(), device.device_name()));
-  line("subsystem", absl::StrFormat("%04x:%04x", device.subsystem_vendor(),
-                                    device.subsystem_device()));
-  line("class",
-       absl::StrFormat("%06x  %s", device.class_code(), row.class_name));
+  if (device.source() == kLinux) {
+    line("mac", device.mac());
+    line("namespace", device.network_namespace());
+  } else {
+    line("vendor",
+         absl::StrFormat("%04x  %s", device.vendor(), device.vendor_name()));
+    line("device",
+         absl::StrFormat("%04x  %s", device.device(), device.device_name()));
+    line("subsystem", absl::StrFormat("%04x:%04x", device.subsystem_vendor(),
+                                      device.subsystem_device()));
+    line("class",
+         absl::StrFormat("%06x  %s", device.class_code(), row.class_name));
+  }
   line("serial", device.serial());
   line("slot", device.slot());
   line("driver", OrDash(device.kernel_driver()));
@@ -238,7 +258,18 @@ absl::Status RunCommand(const DevicesOptions& options, const Context& context) {
   ASSIGN_OR_RETURN(const doctor::Machine machine,
                    ExamineLocal(options.root, context.console));
   Rows rows;
-  for (const pci::PciDeviceInfo& device : machine.devices) {
+  std::vector<pci::PciDeviceInfo> devices = machine.devices;
+  if (options.root.empty()) {
+    auto interfaces = platform::EnumerateInterfaces("");
+    if (!interfaces.ok()) context.console.Warn(interfaces.status().message());
+    for (pci::PciDeviceInfo& interface :
+         interfaces.value_or(std::vector<pci::PciDeviceInfo>())) {
+      interface.class_name = "Linux interface";
+      interface.device_name = "";
+      devices.push_back(std::move(interface));
+    }
+  }
+  for (const pci::PciDeviceInfo& device : devices) {
     rows[device.address] = LocalRow(machine, device);
   }
   if (options.root.empty()) {
@@ -246,10 +277,12 @@ absl::Status RunCommand(const DevicesOptions& options, const Context& context) {
     if (!running.ok()) context.console.Warn(running.message());
   }
   if (!options.rules.empty()) {
-    RETURN_IF_ERROR(AddRules(options.rules, machine, context, &rows));
+    RETURN_IF_ERROR(AddRules(options.rules, devices, context, &rows));
   }
   if (!options.device.empty()) {
     std::string address = AddressOf(machine, options.device);
+    // An interface of that name before the card that it is on.
+    if (rows.count(options.device) != 0) address = options.device;
     for (const auto& [found, row] : rows) {
       if (row.device.name() == options.device) address = found;
     }

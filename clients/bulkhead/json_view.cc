@@ -53,6 +53,8 @@ Json ToJson(const api::Device& device) {
           {"device_name", device.device_name()},
           {"serial", device.serial()},
           {"slot", device.slot()},
+          {"mac", device.mac()},
+          {"network_namespace", device.network_namespace()},
           {"kernel_driver", device.kernel_driver()},
           {"interfaces", ListOf(device.interfaces())},
           {"used_by", device.used_by()},

@@ -14,6 +14,8 @@ const char* SourceName(Source source) {
       return "sysfs";
     case Source::kRecorded:
       return "recorded";
+    case Source::kLinux:
+      return "linux";
   }
   return "unknown";
 }

@@ -1,5 +1,6 @@
-// What is known of one PCIe function, whichever bus it was found on. Plain
-// data: enumeration fills it in, policy matches on it, the API shows it.
+// What is known of one NIC, whichever bus it was found on: a PCIe function, or
+// an interface that the kernel drives. Plain data: enumeration fills it in,
+// policy matches on it, the API shows it.
 #ifndef BULKHEAD_PLATFORM_SERVICE_PCI_DEVICE_H_
 #define BULKHEAD_PLATFORM_SERVICE_PCI_DEVICE_H_
 
@@ -15,9 +16,10 @@ enum class Source : uint8_t {
   kSimulated,  // A nic_model process.
   kSysfs,      // This machine's PCIe bus.
   kRecorded,   // A recorded `lspci -xxxx` dump: to look at, not to drive.
+  kLinux,      // A Linux interface; it has no PCI identity here.
 };
 
-// "simulated", "sysfs" or "recorded".
+// "simulated", "sysfs", "recorded" or "linux".
 const char* SourceName(Source source);
 
 // "0000:01:00.0": at least four digits of domain, then bus, device, function,
@@ -25,7 +27,7 @@ const char* SourceName(Source source);
 bool IsPciAddress(absl::string_view text);
 
 struct PciDeviceInfo {
-  std::string address;  // "0000:01:00.0"
+  std::string address;  // "0000:01:00.0"; "veth0", "lab/veth0" of an interface.
   Source source = Source::kSysfs;
   std::string name;  // Scenario name of a simulated NIC, else empty.
   uint16_t vendor = 0;
@@ -48,6 +50,10 @@ struct PciDeviceInfo {
   // Why the machine itself needs it (S9), e.g. "eth0 carries 10.0.0.2/24 and
   // the default route"; empty when it does not.
   std::string used_by;
+  // Of a Linux interface; empty or 0 of any other device.
+  std::string mac;                // "02:00:00:00:00:01"
+  std::string network_namespace;  // Its name; empty: this one.
+  int interface_index = 0;
   // What is wrong with its config space, one finding each: a device may lie.
   std::vector<std::string> oddities;
 

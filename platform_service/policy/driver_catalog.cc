@@ -22,6 +22,7 @@ void ReadDescription(const std::string& path, DriverProgram* driver) {
     driver->drives.push_back({device.vendor, device.device});
   }
   driver->reset = std::move(parsed.description.reset);
+  driver->socket = parsed.description.socket;
 }
 
 }  // namespace

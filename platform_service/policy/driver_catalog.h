@@ -26,6 +26,7 @@ struct DriverProgram {
   // The NICs that it can drive; empty: that is for its Probe to say.
   std::vector<PciId> drives;
   ResetDescription reset = {};
+  SocketKind socket = SocketKind::kNone;  // It drives Linux interfaces by it.
 };
 
 using DriverCatalog = std::map<std::string, DriverProgram>;

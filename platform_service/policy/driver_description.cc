@@ -198,12 +198,29 @@ DrivenDevice ReadDriven(SourceText* source, const YamlNode& node) {
   return device;
 }
 
+absl::StatusOr<SocketKind> ReadSocketKind(absl::string_view text) {
+  if (text == "af_packet") return SocketKind::kPacket;
+  if (text == "af_xdp") return SocketKind::kXdp;
+  return absl::InvalidArgumentError(
+      absl::StrCat("`", text.substr(0, 48),
+                   "` is no kind of socket for an interface; there are "
+                   "af_packet and af_xdp"));
+}
+
 DriverDescription ReadDescription(SourceText* source, const YamlNode& root) {
   DriverDescription description;
   Fields fields(source, root, "a driver description",
                 "drives: [{vendor: 0x8086, device: 0x10d3}]");
   if (!fields.usable()) return description;
-  fields.Require("drives", "drives: [{vendor: 0x8086, device: 0x10d3}]");
+  if (fields.Word("interfaces", ReadSocketKind, &description.socket)) {
+    if (fields.Find("drives") != nullptr || fields.Find("reset") != nullptr) {
+      source->Error(root.place,
+                    "a driver has either `interfaces:` of Linux, or PCI "
+                    "devices in `drives:`; give one of them");
+    }
+  } else if (fields.Find("interfaces") == nullptr) {
+    fields.Require("drives", "drives: [{vendor: 0x8086, device: 0x10d3}]");
+  }
   for (const YamlNode* node :
        fields.List("drives", kMaxDevices,
                    "- {vendor: 0x8086, device: 0x10d3, name: 82574L}")) {

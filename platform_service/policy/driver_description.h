@@ -7,6 +7,10 @@
 //     software: {bar: 0, offset: 0x0, set: 0x04000000}
 //     witness: [{bar: 0, offset: 0x100, mask: 0x2, value: 0}]
 //
+// or, of a driver of Linux interfaces, the sockets that it drives them by:
+//
+//   interfaces: af_xdp
+//
 // The file is as trusted as the program beside it. It is read as strictly as a
 // scenario, since a slip in it would be found at the first crash otherwise.
 #ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_DRIVER_DESCRIPTION_H_
@@ -78,9 +82,13 @@ struct ResetDescription {
   bool operator==(const ResetDescription&) const = default;
 };
 
+// What a driver of Linux interfaces is handed.
+enum class SocketKind : uint8_t { kNone, kPacket, kXdp };
+
 struct DriverDescription {
   std::vector<DrivenDevice> drives;
   ResetDescription reset;
+  SocketKind socket = SocketKind::kNone;
 
   bool Drives(uint16_t vendor, uint16_t device) const;
 };

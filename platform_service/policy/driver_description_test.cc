@@ -49,6 +49,13 @@ TEST(DriverDescription, AVirtioRegisterIsNamedByItsCapability) {
   EXPECT_EQ(witness.mask, 0xffu);
 }
 
+TEST(DriverDescription, ADriverOfInterfacesNamesItsSocket) {
+  const ParsedDescription parsed =
+      ParseDriverDescription("interfaces: af_xdp\n", "driver.yaml");
+  ASSERT_TRUE(parsed.ok()) << ToText(parsed.diagnostics);
+  EXPECT_EQ(parsed.description.socket, SocketKind::kXdp);
+}
+
 TEST(DriverDescription, EachSlipIsNamedWithItsPlace) {
   const struct {
     const char* text;
@@ -56,6 +63,8 @@ TEST(DriverDescription, EachSlipIsNamedWithItsPlace) {
   } kSlips[] = {
       {"", "drives"},
       {"drives: [{vendor: 8086, device: 0x10d3}]", "1:19"},
+      {"interfaces: af_unix", "af_packet and af_xdp"},
+      {"interfaces: af_xdp\ndrives: []", "give one of them"},
       {"drives: []\nrest: {}", "did you mean `reset`"},
       {"drives: []\nreset: {software: {bar: 0, offset: 0, set: 1}}",
        "needs a `witness`"},

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/errno_status.h"
+#include "platform_service/linux_interface/enumerate.h"
 #include "platform_service/pci/simulated_bus.h"
 #include "platform_service/policy/scalar.h"
 
@@ -46,12 +47,30 @@ pci::PciDeviceInfo Expected(const SimulatedNic& nic,
 
 }  // namespace
 
-absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario) {
+absl::StatusOr<pci::BusListing> PciDevices(const Scenario& scenario) {
   if (scenario.devices.sysfs) return pci::EnumerateMachine();
   if (!scenario.devices.recorded.empty()) {
     return pci::EnumerateRecorded(scenario.devices.recorded);
   }
   return pci::BusListing();
+}
+
+absl::StatusOr<pci::BusListing> ScenarioDevices(const Scenario& scenario) {
+  ASSIGN_OR_RETURN(pci::BusListing listing, PciDevices(scenario));
+  std::vector<std::string> namespaces = scenario.devices.namespaces;
+  if (scenario.devices.interfaces) namespaces.insert(namespaces.begin(), "");
+  for (const std::string& name : namespaces) {
+    auto interfaces = platform::EnumerateInterfaces(name);
+    if (!interfaces.ok()) {
+      // The others are not worse for it.
+      listing.warnings.emplace_back(interfaces.status().message());
+      continue;
+    }
+    for (pci::PciDeviceInfo& device : *interfaces) {
+      listing.devices.push_back(std::move(device));
+    }
+  }
+  return listing;
 }
 
 absl::StatusOr<pci::BusListing> ExpectedDevices(const Scenario& scenario,

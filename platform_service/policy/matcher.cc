@@ -32,7 +32,15 @@ bool PartMatches(const std::optional<T>& wanted, T value) {
 }
 
 bool IsNetworkCard(const PciDeviceInfo& device) {
-  return device.class_code >> 16 == kNetworkClass;
+  return device.source == Source::kLinux ||
+         device.class_code >> 16 == kNetworkClass;
+}
+
+// S9: one interface and no other, whatever else there will be. Several may have
+// one MAC address.
+bool NamesExactly(const MatchSpec& match, const PciDeviceInfo& device) {
+  return match.interface == device.interfaces.front() &&
+         match.network_namespace == device.network_namespace;
 }
 
 // Why this rule's driver cannot have the device, or empty. The order is that of
@@ -48,6 +56,19 @@ std::string WhyRefused(const DriverRule& rule, const PciDeviceInfo& device,
   if (device.source == Source::kRecorded) {
     return "it is recorded, so there is nothing to drive; plan only";
   }
+  if (!device.used_by.empty() && rule.take && device.source == Source::kLinux &&
+      !NamesExactly(rule.match, device)) {
+    return absl::StrCat(
+        "the machine itself uses it: ", device.used_by, "; `take: true` in ",
+        rule_place,
+        " counts for exactly one interface: give it a rule of its own, with "
+        "`match: {interface: ",
+        device.interfaces.front(),
+        device.network_namespace.empty()
+            ? ""
+            : absl::StrCat(", namespace: ", device.network_namespace),
+        "}` (S9)");
+  }
   if (!device.used_by.empty() && !rule.take) {  // S9
     return absl::StrCat("the machine itself uses it: ", device.used_by,
                         "; `take: true` in ", rule_place,
@@ -62,6 +83,18 @@ std::string WhyRefused(const DriverRule& rule, const PciDeviceInfo& device,
     return absl::StrCat(
         "the driver ", rule.driver, " cannot be run: ", program->second.missing,
         "; build it with `bazel ", "build //nic_driver/", rule.driver, "`");
+  }
+  const bool for_interfaces = program->second.socket != SocketKind::kNone;
+  if (for_interfaces != (device.source == Source::kLinux)) {
+    return for_interfaces
+               ? absl::StrCat(rule.driver,
+                              " drives Linux interfaces, and this is a PCI "
+                              "device; name its driver in ",
+                              rule_place)
+               : absl::StrCat(rule.driver,
+                              " drives PCI devices, and this is a Linux "
+                              "interface; name af_xdp or af_packet in ",
+                              rule_place);
   }
   const std::vector<PciId>& drives = program->second.drives;
   if (!drives.empty() &&
@@ -197,6 +230,13 @@ std::string DeviceKey(const PciDeviceInfo& device) {
 }
 
 bool Matches(const MatchSpec& match, const PciDeviceInfo& device) {
+  if (match.of_interfaces() != (device.source == Source::kLinux)) return false;
+  if (match.of_interfaces()) {
+    return PartMatches(match.interface, device.interfaces.front()) &&
+           PartMatches(match.kernel_driver, device.kernel_driver) &&
+           PartMatches(match.mac, device.mac) &&
+           PartMatches(match.network_namespace, device.network_namespace);
+  }
   return (device.class_code & match.class_mask) == match.class_value &&
          PartMatches(match.vendor, device.vendor) &&
          PartMatches(match.device, device.device) &&

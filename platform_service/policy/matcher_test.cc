@@ -45,6 +45,7 @@ const DriverCatalog& Drivers() {
   static const auto* const kDrivers = new DriverCatalog{
       {"e1000e", {"/bin/e1000e", "", {{0x8086, 0x10d3}}}},
       {"any", {"/bin/any", "", {}}},
+      {"af_xdp", {"/bin/af_xdp", "", {}, {}, SocketKind::kXdp}},
       {"unbuilt", {"/bin/unbuilt", "no program /bin/unbuilt", {}}}};
   return *kDrivers;
 }
@@ -362,6 +363,79 @@ TEST(MayOpen, SaysWhoMayOpenWhat) {
                 "cannot open nic0: the scenario has no client `other`; add it "
                 "to `clients`, or use a label that is there: probe, idle"));
   EXPECT_FALSE(MayOpen(clients, "idle", "nic0").ok());
+}
+
+PciDeviceInfo Interface(const std::string& name, const std::string& space) {
+  PciDeviceInfo device;
+  device.source = Source::kLinux;
+  device.address = space.empty() ? name : space + "/" + name;
+  device.interfaces = {name};
+  device.network_namespace = space;
+  device.kernel_driver = "veth";
+  device.mac = "02:00:00:00:00:01";
+  return device;
+}
+
+DriverRule InterfaceRule(const std::string& glob) {
+  DriverRule rule;
+  rule.match.interface = glob;
+  rule.driver = "af_xdp";
+  rule.line.number = 7;
+  return rule;
+}
+
+TEST(Matcher, InterfacesAndPciDevicesAreMatchedByKeysOfTheirOwn) {
+  MatchSpec by_class;
+  by_class.class_value = by_class.class_mask = 0x020000;
+  EXPECT_FALSE(Matches(by_class, Interface("eth1", "")));
+  MatchSpec by_name;
+  by_name.interface = "*";
+  EXPECT_TRUE(Matches(by_name, Interface("eth1", "")));
+  EXPECT_FALSE(Matches(by_name, Nic(0)));
+  MatchSpec by_all = by_name;
+  by_all.kernel_driver = "ve*";
+  by_all.mac = "02:00:*";
+  by_all.network_namespace = "lab";
+  EXPECT_TRUE(Matches(by_all, Interface("eth1", "lab")));
+  EXPECT_FALSE(Matches(by_all, Interface("eth1", "")));
+}
+
+TEST(Matcher, AnInterfaceGetsADriverOfInterfacesOnly) {
+  DriverRule rule = InterfaceRule("eth1");
+  EXPECT_EQ(Names(PlanOf(With({rule}), {Interface("eth1", "")})), "eth1=nic0");
+  rule.driver = "any";
+  const Plan plan = PlanOf(With({rule}), {Interface("eth1", "")});
+  EXPECT_EQ(Names(plan), "eth1!nic0");
+  EXPECT_NE(plan.entries[0].refused.find("name af_xdp or af_packet"),
+            std::string::npos);
+  DriverRule pci = Rule();
+  pci.driver = "af_xdp";
+  EXPECT_NE(PlanOf(With({pci}), {Nic(0)})
+                .entries[0]
+                .refused.find("drives Linux interfaces"),
+            std::string::npos);
+}
+
+TEST(Matcher, S9_AnInterfaceInUseIsTakenOnlyByARuleThatNamesExactlyIt) {
+  PciDeviceInfo used = Interface("eth1", "");
+  used.used_by = "eth1 carries 10.0.0.2/24";
+  PciDeviceInfo elsewhere = Interface("eth1", "lab");
+  elsewhere.used_by = used.used_by;
+  DriverRule rule = InterfaceRule("eth1");
+  EXPECT_EQ(Names(PlanOf(With({rule}), {used})), "eth1!nic0");
+  rule.take = true;
+  EXPECT_EQ(Names(PlanOf(With({rule}), {used})), "eth1=nic0");
+  // One of the same name in another namespace is another one.
+  EXPECT_EQ(Names(PlanOf(With({rule}), {elsewhere})), "lab/eth1!nic0");
+  rule.match.network_namespace = "lab";
+  EXPECT_EQ(Names(PlanOf(With({rule}), {elsewhere})), "lab/eth1=nic0");
+  DriverRule glob = InterfaceRule("eth*");
+  glob.take = true;
+  const Plan plan = PlanOf(With({glob}), {used});
+  EXPECT_EQ(plan.entries[0].refused,
+            "the machine itself uses it: eth1 carries 10.0.0.2/24; `take: "
+            "true` in s.yaml:7 counts for exactly one interface: give it a "
+            "rule of its own, with `match: {interface: eth1}` (S9)");
 }
 
 }  // namespace

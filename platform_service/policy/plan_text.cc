@@ -17,6 +17,12 @@ using Row = std::array<std::string, kColumns>;
 
 // What people know the NIC by.
 std::string NicText(const pci::PciDeviceInfo& device) {
+  if (device.source == pci::Source::kLinux) {
+    return absl::StrCat(
+        "Linux interface (",
+        device.kernel_driver.empty() ? "no driver name" : device.kernel_driver,
+        "), ", device.mac);
+  }
   const std::string kind =
       device.device_name.empty()
           ? absl::StrFormat("%04x:%04x", device.vendor, device.device)

@@ -21,6 +21,9 @@ constexpr uint64_t kHour_ms = 3600 * 1000;
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kMaxMemory = 1024 * 1024 * kMiB;
 constexpr size_t kMaxGlobCharacters = 64;
+// Besides those of every name; Linux allows more, people use these.
+constexpr absl::string_view kInterfaceCharacters =
+    ".@ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr size_t kMaxGlobs = 256;
 // Linux's own largest machine (NR_CPUS on x86).
 constexpr uint32_t kMaxCpus = 8192;
@@ -86,6 +89,19 @@ MatchSpec ReadMatch(SourceText* source, const YamlNode& node) {
   ReadGlob(&fields, "slot", ".ABCDEFGHIJKLMNOPQRSTUVWXYZ", "3", &match.slot);
   ReadGlob(&fields, "serial", "", "00-1b-21-ff-ff-aa-bb-cc", &match.serial);
   ReadGlob(&fields, "name", "", "port0", &match.name);
+  const bool of_pci = match != MatchSpec();
+  ReadGlob(&fields, "interface", kInterfaceCharacters, "eth1",
+           &match.interface);
+  ReadGlob(&fields, "kernel_driver", "", "veth", &match.kernel_driver);
+  ReadGlob(&fields, "mac", ":", "02:00:00:*", &match.mac);
+  ReadGlob(&fields, "namespace", kInterfaceCharacters, "lab",
+           &match.network_namespace);
+  if (of_pci && match.of_interfaces()) {
+    source->Error(node.place,
+                  "`interface`, `kernel_driver`, `mac` and `namespace` match "
+                  "Linux interfaces, the other keys PCI devices; a NIC is one "
+                  "of the two, so give keys of one kind");
+  }
   fields.Finish();
   return match;
 }

@@ -22,9 +22,11 @@ struct SourceLine {
   friend bool operator==(SourceLine, SourceLine) { return true; }
 };
 
-// Which PCIe devices there are besides the simulated ones.
+// Which devices there are besides the simulated ones.
 struct DeviceSources {
-  bool sysfs = false;    // This machine's bus.
+  bool sysfs = false;       // This machine's bus.
+  bool interfaces = false;  // Linux interfaces of this network namespace.
+  std::vector<std::string> namespaces;  // And of these, which have names.
   std::string recorded;  // An `lspci -xxxx` dump; empty: none. The path is
                          // absolute, or relative to the working directory: the
                          // parser has put the scenario's folder in front.
@@ -94,6 +96,17 @@ struct MatchSpec {
   std::string slot;
   std::string serial;
   std::string name;
+  // Globs of what Linux interfaces have.
+  std::string interface;
+  std::string kernel_driver;
+  std::string mac;
+  std::string network_namespace;
+
+  // Linux interfaces are matched by these alone, and PCI devices by the others.
+  bool of_interfaces() const {
+    return !interface.empty() || !kernel_driver.empty() || !mac.empty() ||
+           !network_namespace.empty();
+  }
 
   bool operator==(const MatchSpec&) const = default;
 };
@@ -143,7 +156,8 @@ struct DriverRule {
   HeartbeatSpec heartbeat;
   LimitsSpec limits;
   NicConfigSpec config;
-  // S9: take the NIC even though the machine itself uses it.
+  // S9: take the NIC even though the machine itself uses it. Of a Linux
+  // interface, it counts only in a rule that names exactly that one.
   bool take = false;
   SourceLine line;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "platform_service/policy/driver_catalog.h"
 #include "platform_service/policy/fields.h"
@@ -22,6 +24,9 @@ constexpr size_t kMaxSimulated = 512;
 constexpr size_t kMaxRules = 256;
 constexpr size_t kMaxClients = 256;
 constexpr size_t kMaxPathCharacters = 1024;
+constexpr size_t kMaxNamespaces = 64;
+// NAME_MAX, as `ip netns add` has it.
+constexpr size_t kMaxNamespaceCharacters = 255;
 
 void ReadApiVersion(SourceText* source, Fields* fields) {
   constexpr absl::string_view kVersion = "bulkhead/v1";
@@ -36,12 +41,38 @@ void ReadApiVersion(SourceText* source, Fields* fields) {
                              "`; this program reads `", kVersion, "` only"));
 }
 
+// Names of ip-netns(8): a file's name in /run/netns.
+void ReadNamespaces(SourceText* source, Fields* fields,
+                    std::vector<std::string>* namespaces) {
+  for (const YamlNode* item :
+       fields->List("namespaces", kMaxNamespaces, "namespaces: [lab]")) {
+    const std::string* name = fields->Scalar("namespaces", item);
+    if (name == nullptr) continue;
+    if (name->empty() || name->size() > kMaxNamespaceCharacters ||
+        (*name)[0] == '.' || !absl::c_all_of(*name, [](char c) {
+          return absl::ascii_isgraph(static_cast<unsigned char>(c)) && c != '/';
+        })) {
+      source->Error(item->place,
+                    absl::StrCat("`", name->substr(0, 48),
+                                 "` can be no network namespace; write a name "
+                                 "that `ip netns list` shows"));
+    } else if (absl::c_linear_search(*namespaces, *name)) {
+      source->Error(item->place, absl::StrCat("the namespace `", *name,
+                                              "` stands here twice"));
+    } else {
+      namespaces->push_back(*name);
+    }
+  }
+}
+
 void ReadDevices(SourceText* source, const YamlNode& node,
                  DeviceSources* devices) {
   devices->line.number = SourceText::LineNumber(node.place);
   Fields fields(source, node, "`devices`", "{sysfs: true}");
   if (!fields.usable()) return;
   fields.Bool("sysfs", &devices->sysfs);
+  fields.Bool("interfaces", &devices->interfaces);
+  ReadNamespaces(source, &fields, &devices->namespaces);
   std::string recorded;
   Position place;
   if (fields.Text("recorded", &recorded, &place)) {
