@@ -47,9 +47,9 @@ bool IsRegisterAccess(uint64_t offset, size_t bytes) {
 
 absl::StatusOr<std::unique_ptr<Intel82574>> Intel82574::Create(
     EventLoop& loop, PortCounters& counters, Options options) {
-  ASSIGN_OR_RETURN(
-      auto doorbells,
-      intel::Doorbells::Create(std::move(options.doorbell_page), kTdt, kRdt));
+  ASSIGN_OR_RETURN(auto doorbells,
+                   intel::Doorbells::Create(std::move(options.doorbell_page),
+                                            {.tdt = kTdt, .rdt = kRdt}));
   std::unique_ptr<Intel82574> device(
       new Intel82574(loop, counters, options, std::move(doorbells)));
   RETURN_IF_ERROR(device->Watch());
@@ -181,8 +181,7 @@ void Intel82574::SoftwareReset() {
   regs_[kStatus] = (regs_[kStatus] & ~kStatusPhyra) | phy_was_reset;
   LoadReceiveAddress();
   interrupts_.Reset();
-  doorbells_->set_tx_tail(0);
-  doorbells_->set_rx_tail(0);
+  doorbells_->ClearTails();
   more_to_send_ = false;
   link_up_ = false;  // SLU is clear, and no interrupt tells of a reset.
   if (faults_.reset_never_ends) regs_[kCtrl] |= kCtrlRst;

@@ -48,9 +48,12 @@ bool IsRegisterAccess(uint64_t offset, size_t bytes) {
 
 absl::StatusOr<std::unique_ptr<Intel82576>> Intel82576::Create(
     EventLoop& loop, PortCounters& counters, Options options) {
-  ASSIGN_OR_RETURN(
-      auto doorbells,
-      intel::Doorbells::Create(std::move(options.doorbell_page), kTdt, kRdt));
+  ASSIGN_OR_RETURN(auto doorbells,
+                   intel::Doorbells::Create(std::move(options.doorbell_page),
+                                            {.tdt = kTdt,
+                                             .rdt = kRdt,
+                                             .queue_stride = kQueueStride,
+                                             .queues = kQueues}));
   std::unique_ptr<Intel82576> device(
       new Intel82576(loop, counters, options, std::move(doorbells)));
   RETURN_IF_ERROR(device->Watch());
@@ -72,8 +75,11 @@ Intel82576::Intel82576(EventLoop& loop, PortCounters& counters,
       msix_(kMsixVectors, faults_, counters),
       interrupts_(loop, regs_, msix_),
       receiver_(regs_, dma_, interrupts_, statistics_, counters, faults_),
-      transmitter_(regs_, dma_, interrupts_, statistics_, counters, faults_),
       doorbells_(std::move(doorbells)) {
+  for (uint32_t queue = 0; queue < kQueues; ++queue) {
+    transmitters_.emplace_back(queue, regs_, dma_, interrupts_, statistics_,
+                               counters, faults_);
+  }
   ResetRegisters(regs_);
   LoadReceiveAddress();
   if (faults_.looping_capabilities) config_.LoopCapabilities();
@@ -102,20 +108,37 @@ absl::Status Intel82576::Watch() {
 
 void Intel82576::PlugIn(Network* network) {
   network_ = network;
-  transmitter_.set_network(network);
+  for (Transmitter& queue : transmitters_) queue.set_network(network);
+}
+
+uint64_t Intel82576::work_done() const {
+  uint64_t done = receiver_.frames_done();
+  for (const Transmitter& queue : transmitters_) {
+    done += queue.descriptors_done();
+  }
+  return done;
 }
 
 // ---- Data path.
 
 void Intel82576::SyncTails() {
-  // Read once (S7). Sixteen bits.
-  regs_[kTdt] = doorbells_->tx_tail() & 0xffff;
-  regs_[kRdt] = doorbells_->rx_tail() & 0xffff;
+  for (uint32_t queue = 0; queue < kQueues; ++queue) {
+    // Read once (S7). Sixteen bits.
+    if (regs_.Has(OfQueue(queue, kTxdctl), kQueueEnable)) {
+      regs_[OfQueue(queue, kTdt)] = doorbells_->tx_tail(queue) & 0xffff;
+    }
+    if (regs_.Has(OfQueue(queue, kRxdctl), kQueueEnable)) {
+      regs_[OfQueue(queue, kRdt)] = doorbells_->rx_tail(queue) & 0xffff;
+    }
+  }
 }
 
 bool Intel82576::Transmit() {
   SyncTails();
-  more_to_send_ = transmitter_.Process(kTxBudget, link_up_);
+  more_to_send_ = false;
+  for (Transmitter& queue : transmitters_) {
+    more_to_send_ |= queue.Process(kTxBudget, link_up_);
+  }
   // What an echo gave back.
   receiver_.EndBatch();
   return more_to_send_;
@@ -137,7 +160,7 @@ void Intel82576::EndReceive() { receiver_.EndBatch(); }
 bool Intel82576::CanReceive() const { return receiver_.HasFreeDescriptors(); }
 
 void Intel82576::ResumeSend() {
-  transmitter_.Resume();
+  for (Transmitter& queue : transmitters_) queue.Resume();
   Transmit();
 }
 
@@ -173,16 +196,16 @@ void Intel82576::SoftwareReset() {
     std::_Exit(1);
   }
   Bump(counters_.resets);
-  transmitter_.Reset();
+  for (Transmitter& queue : transmitters_) queue.Reset();
   receiver_.Reset();
   // The PHY was not reset, and its link goes on.
   const uint32_t phy_was_reset = regs_[kStatus] & kStatusPhyra;
   ResetRegisters(regs_);
+  receiver_.UpdateRss();
   regs_[kStatus] = (regs_[kStatus] & ~kStatusPhyra) | phy_was_reset;
   LoadReceiveAddress();
   interrupts_.Reset();
-  doorbells_->set_tx_tail(0);
-  doorbells_->set_rx_tail(0);
+  doorbells_->ClearTails();
   more_to_send_ = false;
   link_up_ = false;  // SLU is clear, and no interrupt tells of a reset.
   if (faults_.reset_never_ends) regs_[kCtrl] |= kCtrlRst;

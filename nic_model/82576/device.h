@@ -2,15 +2,16 @@
 // vfio-user device.
 //
 // Source: Intel 82576EB Gigabit Ethernet Controller Datasheet, revision 2.87.
-// Not modelled: queues 1 to 15, RSS, virtual functions and VMDq, legacy
-// descriptors, header split, head write-back, UDP segmentation, VLAN filtering
-// and stripping, receive addresses 16 to 23, MSI and INTx, flash,
-// manageability, wake-up, time stamps, IPsec and MACsec.
+// Not modelled: virtual functions and VMDq, legacy descriptors, header split,
+// head write-back, UDP segmentation, VLAN filtering and stripping, receive
+// addresses 16 to 23, MSI and INTx, flash, manageability, wake-up, time stamps,
+// IPsec and MACsec.
 #ifndef BULKHEAD_NIC_MODEL_82576_DEVICE_H_
 #define BULKHEAD_NIC_MODEL_82576_DEVICE_H_
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -49,9 +50,7 @@ class Intel82576 : public Model {
 
   void PlugIn(Network* network) override;
 
-  uint64_t work_done() const override {
-    return transmitter_.descriptors_done() + receiver_.frames_done();
-  }
+  uint64_t work_done() const override;
   bool link_up() const { return link_up_; }
 
   // vfio_user::DeviceOps.
@@ -120,7 +119,7 @@ class Intel82576 : public Model {
   Msix msix_;
   Interrupts interrupts_;
   Receiver receiver_;
-  Transmitter transmitter_;
+  std::deque<Transmitter> transmitters_;  // One for each queue.
   std::unique_ptr<intel::Doorbells> doorbells_;
   Network* network_ = nullptr;
   bool link_up_ = false;

@@ -35,13 +35,25 @@ uint32_t Canonical(uint32_t offset) {
   }
 }
 
+// Of a register that each queue has: that of queue 0, and which queue it is.
+std::pair<uint32_t, uint32_t> QueueRegister(uint32_t offset) {
+  for (const uint32_t first : {kRdbal, kTdbal}) {
+    const uint32_t within = offset - first;
+    if (offset >= first && within < kQueues * kQueueStride) {
+      return {first + within % kQueueStride, within / kQueueStride};
+    }
+  }
+  return {offset, 0};
+}
+
 }  // namespace
 
 uint32_t Intel82576::ReadRegister(uint32_t offset) {
   if (faults_.all_ones) return UINT32_MAX;
   if (intel::Statistics::Holds(offset)) return statistics_.Read(offset);
   offset = Canonical(offset);
-  switch (offset) {
+  const auto [kind, queue] = QueueRegister(offset);
+  switch (kind) {
     case kStatus:
       return Status();
     case kIcr:
@@ -56,15 +68,15 @@ uint32_t Intel82576::ReadRegister(uint32_t offset) {
     case kEimc:
       return 0;
     case kRdt:
+      return doorbells_->rx_tail(queue) & 0xffff;
     case kTdt:
-      SyncTails();
-      return regs_[offset];
+      return doorbells_->tx_tail(queue) & 0xffff;
     case kRdh:
     case kTdh:
       return faults_.head_backwards && regs_[offset] > 1 ? regs_[offset] - 2
                                                          : regs_[offset];
     case kRqdpc:
-      return std::exchange(regs_[kRqdpc], 0);
+      return std::exchange(regs_[offset], 0);
     case kSwsm:
       // 8.6: reading takes the semaphore SMBI; who reads 0 has it.
       return std::exchange(regs_[kSwsm], regs_[kSwsm] | 1);
@@ -76,7 +88,8 @@ uint32_t Intel82576::ReadRegister(uint32_t offset) {
 void Intel82576::WriteRegister(uint32_t offset, uint32_t value) {
   if (faults_.all_ones || intel::Statistics::Holds(offset)) return;
   offset = Canonical(offset);
-  switch (offset) {
+  const auto [kind, queue] = QueueRegister(offset);
+  switch (kind) {
     case kCtrl:
       return WriteCtrl(value);
     case kStatus:
@@ -130,10 +143,10 @@ void Intel82576::WriteRegister(uint32_t offset, uint32_t value) {
       Transmit();
       return;
     case kRdt:
-      doorbells_->set_rx_tail(value & 0xffff);
+      doorbells_->set_rx_tail(value & 0xffff, queue);
       return ReceiverReady();
     case kTdt:
-      doorbells_->set_tx_tail(value & 0xffff);
+      doorbells_->set_tx_tail(value & 0xffff, queue);
       Transmit();
       return;
     case kRdlen:
@@ -157,6 +170,7 @@ void Intel82576::WriteRegister(uint32_t offset, uint32_t value) {
       return;  // The device's, or firmware's.
     default:
       regs_[offset] = value;
+      if (Rss::Holds(offset)) receiver_.UpdateRss();
   }
 }
 

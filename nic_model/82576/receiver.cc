@@ -1,9 +1,10 @@
 #include "nic_model/82576/receiver.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <utility>
 
-#include "nic_model/82576/registers.h"
 #include "nic_model/frames/checksum.h"
 #include "nic_model/intel/rx_filter.h"
 
@@ -17,16 +18,16 @@ constexpr uint64_t kDescriptorBytes = 16;
 
 }  // namespace
 
-uint32_t Receiver::RingCount() const {
-  return (regs_[kRdlen] & 0xfff80) / kDescriptorBytes;
+uint32_t Receiver::RingCount(uint32_t queue) const {
+  return (Reg(queue, kRdlen) & 0xfff80) / kDescriptorBytes;
 }
 
-uint32_t Receiver::Free() const {
-  const uint32_t count = RingCount();
-  const uint32_t head = regs_[kRdh];
-  const uint32_t tail = regs_[kRdt];
-  if (!dma_.bus_master() || !regs_.Has(kRxdctl, kQueueEnable) ||
-      (regs_[kSrrctl] & kSrrctlTypeMask) != kSrrctlTypeOneBuffer) {
+uint32_t Receiver::Free(uint32_t queue) const {
+  const uint32_t count = RingCount(queue);
+  const uint32_t head = Reg(queue, kRdh);
+  const uint32_t tail = Reg(queue, kRdt);
+  if (!dma_.bus_master() || (Reg(queue, kRxdctl) & kQueueEnable) == 0 ||
+      (Reg(queue, kSrrctl) & kSrrctlTypeMask) != kSrrctlTypeOneBuffer) {
     return 0;
   }
   // A head or tail outside the ring is software's error: nothing is free.
@@ -34,8 +35,15 @@ uint32_t Receiver::Free() const {
   return tail >= head ? tail - head : count - head + tail;
 }
 
-uint32_t Receiver::BufferBytes() const {
-  const uint32_t kib = regs_[kSrrctl] & kSrrctlKib;
+bool Receiver::HasFreeDescriptors() const {
+  for (uint32_t left = rss_.used_queues(); left != 0; left &= left - 1) {
+    if (Free(static_cast<uint32_t>(std::countr_zero(left))) == 0) return false;
+  }
+  return enabled_;
+}
+
+uint32_t Receiver::BufferBytes(uint32_t queue) const {
+  const uint32_t kib = Reg(queue, kSrrctl) & kSrrctlKib;
   if (kib != 0) return kib * 1024;
   return 2048u >> ((regs_[kRctl] >> 16) & 3);
 }
@@ -47,9 +55,9 @@ bool Receiver::TooLong(size_t bytes) const {
   return bytes + kFcsBytes > longest;
 }
 
-uint32_t Receiver::DescriptorsFor(size_t bytes) const {
+uint32_t Receiver::DescriptorsFor(size_t bytes, uint32_t queue) const {
   if (!regs_.Has(kRctl, kRctlSecrc)) bytes += kFcsBytes;
-  const uint32_t buffer = BufferBytes();
+  const uint32_t buffer = BufferBytes(queue);
   return static_cast<uint32_t>((bytes + buffer - 1) / buffer);
 }
 
@@ -76,53 +84,46 @@ void Receiver::Receive(std::span<const uint8_t> frame) {
   if (!intel::PassesFilter(regs_, frame.first(6))) {
     return Account(counters_.rx_filtered);
   }
-  const uint32_t descriptors = DescriptorsFor(frame.size());
-  const uint32_t count = RingCount();
-  if (count != 0 && descriptors >= count) {
-    statistics_.Count(kRlec);
-    return Account(counters_.rx_oversize);
-  }
-  if (fifo_.frames() == 0 && Free() >= descriptors) {
-    return Deliver(frame, descriptors);
-  }
+  if (fifo_.frames() == 0 && Place(frame)) return;
   statistics_.Count(kRnbc);
-  if (regs_.Has(kSrrctl, kSrrctlDropEn)) {
-    regs_[kRqdpc] = (regs_[kRqdpc] + 1) & 0xfff;
-    return Miss();
-  }
-  if (!fifo_.Push(frame)) Miss();
-}
-
-void Receiver::Miss() {
+  if (fifo_.Push(frame)) return;
   statistics_.Count(kMpc);
   missed_ = true;
   Account(counters_.rx_missed);
 }
 
-void Receiver::DrainFifo() {
-  while (fifo_.frames() != 0 && enabled_) {
-    const std::span<const uint8_t> frame = fifo_.Front();
-    // The ring may have changed since the frame was let in.
-    const uint32_t descriptors = DescriptorsFor(frame.size());
-    const uint32_t count = RingCount();
-    if (count != 0 && descriptors >= count) {
-      Account(counters_.rx_oversize);
-    } else if (Free() >= descriptors) {
-      Deliver(frame, descriptors);
-    } else {
-      break;
-    }
-    fifo_.Pop();
+bool Receiver::Place(std::span<const uint8_t> frame) {
+  const RssResult rss = rss_.Classify(frame);
+  const uint32_t descriptors = DescriptorsFor(frame.size(), rss.queue);
+  const uint32_t count = RingCount(rss.queue);
+  if (count != 0 && descriptors >= count) {
+    statistics_.Count(kRlec);
+    Account(counters_.rx_oversize);
+    return true;
   }
+  if (Free(rss.queue) >= descriptors) {
+    Deliver(frame, rss, descriptors);
+    return true;
+  }
+  if ((Reg(rss.queue, kSrrctl) & kSrrctlDropEn) == 0) return false;
+  uint32_t& dropped = Reg(rss.queue, kRqdpc);
+  dropped = (dropped + 1) & 0xfff;
+  Account(counters_.rx_missed);
+  return true;
 }
 
-void Receiver::Deliver(std::span<const uint8_t> frame, uint32_t descriptors) {
+void Receiver::DrainFifo() {
+  while (fifo_.frames() != 0 && enabled_ && Place(fifo_.Front())) fifo_.Pop();
+}
+
+void Receiver::Deliver(std::span<const uint8_t> frame, const RssResult& rss,
+                       uint32_t descriptors) {
   statistics_.CountReceived(frame);
-  delivered_ = true;
+  delivered_ |= 1u << rss.queue;
   // A descriptor or buffer outside the DMA map: the frame is lost, and the
   // fault counted where it happened.
-  Account(WriteFrame(frame, descriptors) ? counters_.rx_frames
-                                         : counters_.rx_missed);
+  Account(WriteFrame(frame, rss, descriptors) ? counters_.rx_frames
+                                              : counters_.rx_missed);
 }
 
 std::span<const uint8_t> Receiver::OnBus(std::span<const uint8_t> frame) {
@@ -135,19 +136,20 @@ std::span<const uint8_t> Receiver::OnBus(std::span<const uint8_t> frame) {
   return std::span(scratch_).first(frame.size() + (with_fcs ? kFcsBytes : 0));
 }
 
-bool Receiver::WriteFrame(std::span<const uint8_t> frame,
+bool Receiver::WriteFrame(std::span<const uint8_t> frame, const RssResult& rss,
                           uint32_t descriptors) {
   std::span<const uint8_t> data = OnBus(frame);
-  const uint64_t base = uint64_t{regs_[kRdbah]} << 32 | (regs_[kRdbal] & ~0xfu);
-  const uint32_t count = RingCount();
-  const uint32_t buffer_bytes = BufferBytes();
+  const uint64_t base =
+      uint64_t{Reg(rss.queue, kRdbah)} << 32 | (Reg(rss.queue, kRdbal) & ~0xfu);
+  const uint32_t count = RingCount(rss.queue);
+  const uint32_t buffer_bytes = BufferBytes(rss.queue);
+  uint32_t& head = Reg(rss.queue, kRdh);
   bool written = true;
   if (faults_.stray_dma) {
     static_cast<void>(dma_.Write(base ^ (uint64_t{1} << 46), data));
   }
   for (uint32_t i = 0; i < descriptors; ++i) {
-    const uint32_t index = regs_[kRdh];
-    const uint64_t descriptor = base + index * kDescriptorBytes;
+    const uint64_t descriptor = base + head * kDescriptorBytes;
     const auto part = data.first(std::min<size_t>(data.size(), buffer_bytes));
     uint64_t buffer;
     written = written && dma_.ReadQuad(descriptor, &buffer) &&
@@ -156,24 +158,27 @@ bool Receiver::WriteFrame(std::span<const uint8_t> frame,
     // The descriptor is used up even so: the NIC must not stand still at it.
     written =
         written && WriteBack(descriptor, static_cast<uint32_t>(part.size()),
-                             i + 1 == descriptors, frame);
-    regs_[kRdh] = index + 1 == count ? 0 : index + 1;
+                             i + 1 == descriptors, frame, rss);
+    head = head + 1 == count ? 0 : head + 1;
   }
   return written;
 }
 
 bool Receiver::WriteBack(uint64_t descriptor, uint32_t length, bool last,
-                         std::span<const uint8_t> frame) {
+                         std::span<const uint8_t> frame, const RssResult& rss) {
   if (faults_.never_complete) return true;
-  if (faults_.length_beyond_buffer) length = BufferBytes() + 512;
+  if (faults_.length_beyond_buffer) length = BufferBytes(rss.queue) + 512;
   uint64_t status = kRxDd | uint64_t{length & 0xffff} << 32;
   if (last) status |= kRxEop | ChecksumStatus(frame);
-  if (faults_.complete_twice && regs_[kRdh] != 0) {
+  if (faults_.complete_twice && Reg(rss.queue, kRdh) != 0) {
     static_cast<void>(
         dma_.WriteQuad(descriptor + 8 - kDescriptorBytes, status));
   }
-  // DD is in the second quadword: written last. No packet type, no hash.
-  return dma_.WriteQuad(descriptor, 0) &&
+  // 8.10.12: with PCSD, the hash is where a fragment's checksum would be.
+  const uint64_t hash =
+      regs_.Has(kRxcsum, kRxcsumPcsd) ? rss.type | uint64_t{rss.hash} << 32 : 0;
+  // DD is in the second quadword: written last. No packet type.
+  return dma_.WriteQuad(descriptor, hash) &&
          dma_.WriteQuad(descriptor + 8, status);
 }
 
@@ -197,12 +202,15 @@ uint32_t Receiver::ChecksumStatus(std::span<const uint8_t> frame) const {
 void Receiver::EndBatch() {
   if (missed_) interrupts_.RaiseOther(kIcrRxmiss);
   missed_ = false;
-  if (!delivered_) return;
-  delivered_ = false;
-  // SRRCTL.RDMTS: in 16 descriptors.
-  const uint32_t threshold = ((regs_[kSrrctl] >> 20) & 0x1f) * 16;
-  interrupts_.RaiseOther(kIcrRxdw | (Free() <= threshold ? kIcrRxdmt0 : 0));
-  interrupts_.RaiseRx(0);
+  for (uint32_t left = std::exchange(delivered_, 0); left != 0;
+       left &= left - 1) {
+    const auto queue = static_cast<uint32_t>(std::countr_zero(left));
+    // SRRCTL.RDMTS: in 16 descriptors.
+    const uint32_t threshold = ((Reg(queue, kSrrctl) >> 20) & 0x1f) * 16;
+    interrupts_.RaiseOther(kIcrRxdw |
+                           (Free(queue) <= threshold ? kIcrRxdmt0 : 0));
+    interrupts_.RaiseRx(queue);
+  }
 }
 
 void Receiver::Update(bool link_up) {
@@ -219,7 +227,8 @@ void Receiver::Update(bool link_up) {
 void Receiver::Reset() {
   regs_[kRctl] = 0;
   Update(/*link_up=*/false);
-  delivered_ = missed_ = false;
+  delivered_ = 0;
+  missed_ = false;
 }
 
 }  // namespace bulkhead::nic_model::i82576

@@ -1,4 +1,5 @@
-// The receive path: filter, packet buffer, descriptor ring. Datasheet 7.1.
+// The receive path: filter, queue, packet buffer, descriptor ring. Datasheet
+// 7.1.
 #ifndef BULKHEAD_NIC_MODEL_82576_RECEIVER_H_
 #define BULKHEAD_NIC_MODEL_82576_RECEIVER_H_
 
@@ -8,6 +9,8 @@
 #include <span>
 
 #include "nic_model/82576/interrupts.h"
+#include "nic_model/82576/registers.h"
+#include "nic_model/82576/rss.h"
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/faults.h"
@@ -17,9 +20,11 @@
 
 namespace bulkhead::nic_model::i82576 {
 
-// A frame goes to the ring of queue 0 when enough free descriptors wait for all
-// of it, else to the packet buffer, and is missed (MPC) when that is full too,
-// or when SRRCTL.Drop_En says so.
+// A frame goes to the ring of its queue (RSS) when enough free descriptors wait
+// for all of it. Else it waits in the packet buffer, which all queues share and
+// which keeps its order: whatever comes behind it waits, too. It is missed when
+// there is no room (MPC), or when its queue does not wait (SRRCTL.Drop_En;
+// RQDPC).
 //
 // Guarantees: every frame given to Receive ends in exactly one rx_ counter
 // (S8), at the latest when the receiver is reset. Whatever the ring registers
@@ -34,7 +39,8 @@ class Receiver {
         interrupts_(interrupts),
         statistics_(statistics),
         counters_(counters),
-        faults_(faults) {}
+        faults_(faults),
+        rss_(regs) {}
 
   void Receive(std::span<const uint8_t> frame);
   // Raises the interrupts that the frames since the last call are due.
@@ -44,28 +50,37 @@ class Receiver {
   void DrainFifo();
   // RCTL, RXPBS or the link changed.
   void Update(bool link_up);
+  // A register that Rss::Holds changed.
+  void UpdateRss() { rss_.Update(); }
   // Before the registers are reset.
   void Reset();
 
-  // A frame of any length would not be missed just now.
-  bool HasFreeDescriptors() const { return enabled_ && Free() != 0; }
+  // A frame of any length and flow would not be missed just now.
+  bool HasFreeDescriptors() const;
 
   uint64_t frames_done() const { return frames_done_; }
 
  private:
-  uint32_t RingCount() const;
-  // 0 as well while the queue is off, or is of a kind that is not modelled.
-  uint32_t Free() const;
-  uint32_t BufferBytes() const;
+  // Registers of a queue; how much of its ring is free, which is 0 as well
+  // while it is off, or is of a kind that is not modelled.
+  uint32_t& Reg(uint32_t queue, uint32_t of_queue_0) const {
+    return regs_[OfQueue(queue, of_queue_0)];
+  }
+  uint32_t RingCount(uint32_t queue) const;
+  uint32_t Free(uint32_t queue) const;
+  uint32_t BufferBytes(uint32_t queue) const;
   bool TooLong(size_t bytes) const;
-  uint32_t DescriptorsFor(size_t bytes) const;
-  void Miss();
-  void Deliver(std::span<const uint8_t> frame, uint32_t descriptors);
+  uint32_t DescriptorsFor(size_t bytes, uint32_t queue) const;
+  // False: the frame has to wait.
+  bool Place(std::span<const uint8_t> frame);
+  void Deliver(std::span<const uint8_t> frame, const RssResult& rss,
+               uint32_t descriptors);
   // The frame as it is written: with its FCS unless that is stripped.
   std::span<const uint8_t> OnBus(std::span<const uint8_t> frame);
-  bool WriteFrame(std::span<const uint8_t> frame, uint32_t descriptors);
+  bool WriteFrame(std::span<const uint8_t> frame, const RssResult& rss,
+                  uint32_t descriptors);
   bool WriteBack(uint64_t descriptor, uint32_t length, bool last,
-                 std::span<const uint8_t> frame);
+                 std::span<const uint8_t> frame, const RssResult& rss);
   uint32_t ChecksumStatus(std::span<const uint8_t> frame) const;
   // Ends the accounting of one frame.
   void Account(std::atomic<uint64_t>& counter);
@@ -76,8 +91,9 @@ class Receiver {
   intel::Statistics& statistics_;
   PortCounters& counters_;
   const Faults& faults_;
+  Rss rss_;
   bool enabled_ = false;
-  bool delivered_ = false;  // Since EndBatch.
+  uint32_t delivered_ = 0;  // Since EndBatch: a bit for each queue.
   bool missed_ = false;     // Since EndBatch.
   uint64_t frames_done_ = 0;
   FrameFifo fifo_;

@@ -3,8 +3,7 @@
 //
 // Source: Intel 82576EB Gigabit Ethernet Controller Datasheet, revision 2.87:
 // chapter 8 (registers), 7.1 (receive), 7.2 (transmit), 7.3 (interrupts). Names
-// are the datasheet's. Of the sixteen queues it is queue 0 that the model acts
-// on; the registers of the others are storage.
+// are the datasheet's.
 #ifndef BULKHEAD_NIC_MODEL_82576_REGISTERS_H_
 #define BULKHEAD_NIC_MODEL_82576_REGISTERS_H_
 
@@ -44,6 +43,9 @@ constexpr uint32_t kIvar0 = 0x1700;  // 8: queues n and n + 8.
 constexpr uint32_t kIvarMisc = 0x1740;
 // 8.10 Receive; ring registers 0x40 apart.
 constexpr uint32_t kQueueStride = 0x40;
+constexpr uint32_t OfQueue(uint32_t queue, uint32_t of_queue_0) {
+  return of_queue_0 + queue * kQueueStride;
+}
 constexpr uint32_t kRdbal = 0xc000;
 constexpr uint32_t kRdbah = 0xc004;
 constexpr uint32_t kRdlen = 0xc008;
@@ -55,6 +57,8 @@ constexpr uint32_t kRqdpc = 0xc030;
 constexpr uint32_t kRlpml = 0x5004;
 constexpr uint32_t kVfta = 0x5600;  // 128 words.
 constexpr uint32_t kMrqc = 0x5818;
+constexpr uint32_t kReta = 0x5c00;   // 32 words of four entries.
+constexpr uint32_t kRssrk = 0x5c80;  // 10 words.
 // 8.12 Transmit.
 constexpr uint32_t kTdbal = 0xe000;
 constexpr uint32_t kTdbah = 0xe004;
@@ -95,12 +99,26 @@ constexpr uint32_t kSrrctlKib = 0x7f;
 constexpr uint32_t kSrrctlTypeMask = 7u << 25;
 constexpr uint32_t kSrrctlTypeOneBuffer = 1u << 25;  // Advanced.
 constexpr uint32_t kSrrctlDropEn = 1u << 31;
+// MRQC: which mode, and which fields are hashed.
+constexpr uint32_t kMrqcModeMask = 7;
+constexpr uint32_t kMrqcModeRss = 2;
+constexpr uint32_t kMrqcTcpIpv4 = 1u << 16;
+constexpr uint32_t kMrqcIpv4 = 1u << 17;
+constexpr uint32_t kMrqcTcpIpv6Ex = 1u << 18;
+constexpr uint32_t kMrqcIpv6Ex = 1u << 19;
+constexpr uint32_t kMrqcIpv6 = 1u << 20;
+constexpr uint32_t kMrqcTcpIpv6 = 1u << 21;
+constexpr uint32_t kMrqcUdpIpv4 = 1u << 22;
+constexpr uint32_t kMrqcUdpIpv6 = 1u << 23;
+constexpr uint32_t kMrqcUdpIpv6Ex = 1u << 24;
+// RETA, of an entry's byte.
+constexpr uint32_t kRetaQueue = 0xf;
 // RXDCTL, TXDCTL.
 constexpr uint32_t kQueueEnable = 1u << 25;
 
-// 7.1 Advanced receive descriptor, written back: types and hash in the first
-// quadword; in the second extended status 19:0, extended error 31:20, length
-// 47:32, VLAN 63:48.
+// 7.1 Advanced receive descriptor, written back: RSS type 3:0 and hash 63:32 in
+// the first quadword; in the second extended status 19:0, extended error 31:20,
+// length 47:32, VLAN 63:48.
 constexpr uint32_t kRxDd = 1u << 0;
 constexpr uint32_t kRxEop = 1u << 1;
 constexpr uint32_t kRxUdpcs = 1u << 4;

@@ -22,7 +22,8 @@ void ResetRegisters(intel::RegisterFile& regs) {
   regs[kRlpml] = 0x2600;
   // Queue 0 alone is on.
   for (uint32_t queue = 0; queue < kQueues; ++queue) {
-    regs[kRxdctl + queue * kQueueStride] = 1u << 16;
+    regs[OfQueue(queue, kRxdctl)] = 1u << 16;
+    regs[OfQueue(queue, kSrrctl)] = queue == 0 ? 0 : kSrrctlDropEn;
   }
   regs[kRxdctl] |= kQueueEnable;
   regs[kTxdctl] |= kQueueEnable;

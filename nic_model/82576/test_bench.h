@@ -22,7 +22,12 @@ class TestBench : public intel::TestBenchBase {
 
   // Writes a data descriptor for `data` at the tail and advances it, without
   // ringing. `command` is added to the second quadword.
-  void QueueTx(std::span<const uint8_t> data, uint64_t command);
+  void QueueTx(std::span<const uint8_t> data, uint64_t command,
+               uint32_t queue = 0);
+
+  // After BringUp: sets up queues 1 to `queues` - 1 as well, and RSS of TCP,
+  // UDP and other IP over all of them, with Microsoft's key for verification.
+  void BringUpQueues(uint32_t queues, uint32_t srrctl_extra = 0);
 
   std::unique_ptr<Intel82576> nic;
 };

@@ -19,33 +19,33 @@ constexpr size_t kTcpChecksum = 16;
 }  // namespace
 
 uint32_t Transmitter::RingCount() const {
-  return (regs_[kTdlen] & 0xfff80) / kDescriptorBytes;
+  return (Reg(kTdlen) & 0xfff80) / kDescriptorBytes;
 }
 
 bool Transmitter::waiting() const {
   const uint32_t count = RingCount();
-  return regs_.Has(kTctl, kTctlEn) && regs_.Has(kTxdctl, kQueueEnable) &&
-         dma_.bus_master() && regs_[kTdh] < count && regs_[kTdt] < count &&
-         regs_[kTdh] != regs_[kTdt];
+  return regs_.Has(kTctl, kTctlEn) && (Reg(kTxdctl) & kQueueEnable) != 0 &&
+         dma_.bus_master() && Reg(kTdh) < count && Reg(kTdt) < count &&
+         Reg(kTdh) != Reg(kTdt);
 }
 
 bool Transmitter::Process(uint32_t budget, bool link_up) {
   if (busy_ || !waiting()) return false;
-  const uint64_t base = uint64_t{regs_[kTdbah]} << 32 | (regs_[kTdbal] & ~0xfu);
+  const uint64_t base = uint64_t{Reg(kTdbah)} << 32 | (Reg(kTdbal) & ~0xfu);
   const uint32_t count = RingCount();
   while (budget-- != 0 && waiting()) {
-    const uint32_t head = regs_[kTdh];
+    const uint32_t head = Reg(kTdh);
     if (!HandleDescriptor(base + head * kDescriptorBytes, link_up)) {
       busy_ = true;
       break;
     }
-    regs_[kTdh] = head + 1 == count ? 0 : head + 1;
+    Reg(kTdh) = head + 1 == count ? 0 : head + 1;
     ++descriptors_done_;
   }
   network_->EndSend();
   if (std::exchange(reported_, false)) {
     interrupts_.RaiseOther(kIcrTxdw);
-    interrupts_.RaiseTx(0);
+    interrupts_.RaiseTx(queue_);
   }
   return !busy_ && waiting();
 }
@@ -221,7 +221,7 @@ void Transmitter::Report(uint64_t descriptor, uint64_t high) {
   if (faults_.never_complete) return;
   // A fault here is counted by the map; there is nobody else to tell.
   static_cast<void>(dma_.WriteQuad(descriptor + 8, high | kTxDd));
-  if (faults_.complete_twice && regs_[kTdh] != 0) {
+  if (faults_.complete_twice && Reg(kTdh) != 0) {
     static_cast<void>(
         dma_.WriteQuad(descriptor + 8 - kDescriptorBytes, high | kTxDd));
   }

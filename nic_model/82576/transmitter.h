@@ -1,5 +1,5 @@
-// The transmit path: descriptor ring, contexts, frame assembly, checksum
-// insertion. Datasheet 7.2.
+// The transmit path of one queue: descriptor ring, contexts, frame assembly,
+// checksum insertion. Datasheet 7.2.
 #ifndef BULKHEAD_NIC_MODEL_82576_TRANSMITTER_H_
 #define BULKHEAD_NIC_MODEL_82576_TRANSMITTER_H_
 
@@ -24,10 +24,11 @@ namespace bulkhead::nic_model::i82576 {
 // malformed.
 class Transmitter {
  public:
-  Transmitter(intel::RegisterFile& regs, DmaMap& dma, Interrupts& interrupts,
-              intel::Statistics& statistics, PortCounters& counters,
-              const Faults& faults)
-      : regs_(regs),
+  Transmitter(uint32_t queue, intel::RegisterFile& regs, DmaMap& dma,
+              Interrupts& interrupts, intel::Statistics& statistics,
+              PortCounters& counters, const Faults& faults)
+      : queue_(queue),
+        regs_(regs),
         dma_(dma),
         interrupts_(interrupts),
         statistics_(statistics),
@@ -58,6 +59,10 @@ class Transmitter {
     bool ipv4 = false;
   };
 
+  // A register of this queue.
+  uint32_t& Reg(uint32_t of_queue_0) const {
+    return regs_[OfQueue(queue_, of_queue_0)];
+  }
   bool waiting() const;
   uint32_t RingCount() const;
   // False: the network is busy, the descriptor stays.
@@ -76,6 +81,7 @@ class Transmitter {
   bool SendOnWire(std::span<uint8_t> frame, bool link_up);
   void Report(uint64_t descriptor, uint64_t high);
 
+  const uint32_t queue_;
   intel::RegisterFile& regs_;
   DmaMap& dma_;
   Interrupts& interrupts_;

@@ -1,5 +1,6 @@
-// The doorbells TDT and RDT of queue 0: a write to either is a store in shared
-// memory and an eventfd, without a message.
+// The doorbells TDT and RDT of each queue: a write to any is a store in shared
+// memory and an eventfd, without a message. All TDTs share an eventfd, and all
+// RDTs.
 #ifndef BULKHEAD_NIC_MODEL_INTEL_DOORBELLS_H_
 #define BULKHEAD_NIC_MODEL_INTEL_DOORBELLS_H_
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/shared_memory.h"
@@ -20,16 +22,31 @@ namespace bulkhead::nic_model::intel {
 // time (S7).
 class Doorbells {
  public:
-  // `page`: sealed shared memory of one page; without one nothing is offered,
-  // and the tails live here alone. `tdt`, `rdt`: the registers' offsets.
-  static absl::StatusOr<std::unique_ptr<Doorbells>> Create(UniqueFd page,
-                                                           uint32_t tdt,
-                                                           uint32_t rdt);
+  static constexpr uint32_t kMaxQueues = 16;
 
-  uint32_t tx_tail() const { return Load(kTxOffset); }
-  uint32_t rx_tail() const { return Load(kRxOffset); }
-  void set_tx_tail(uint32_t value) { Store(kTxOffset, value); }
-  void set_rx_tail(uint32_t value) { Store(kRxOffset, value); }
+  // Where the tail registers are: of queue 0, and from queue to queue.
+  struct Layout {
+    uint32_t tdt;
+    uint32_t rdt;
+    uint32_t queue_stride = 0;
+    uint32_t queues = 1;  // At most kMaxQueues.
+  };
+
+  // `page`: sealed shared memory of one page; without one nothing is offered,
+  // and the tails live here alone.
+  static absl::StatusOr<std::unique_ptr<Doorbells>> Create(
+      UniqueFd page, const Layout& layout);
+
+  uint32_t tx_tail(uint32_t queue = 0) const { return Load(TxOffset(queue)); }
+  uint32_t rx_tail(uint32_t queue = 0) const { return Load(RxOffset(queue)); }
+  void set_tx_tail(uint32_t value, uint32_t queue = 0) {
+    Store(TxOffset(queue), value);
+  }
+  void set_rx_tail(uint32_t value, uint32_t queue = 0) {
+    Store(RxOffset(queue), value);
+  }
+  // As a reset leaves them.
+  void ClearTails();
 
   int tx_event() const { return tx_event_.get(); }
   int rx_event() const { return rx_event_.get(); }
@@ -39,12 +56,18 @@ class Doorbells {
   }
 
  private:
+  // A client takes eight doorbells; queues beyond ring with messages.
+  static constexpr uint32_t kOfferedQueues = 4;
+  static constexpr uint32_t kUsedBytes = kMaxQueues * 128;
+
   // On cache lines of their own.
-  static constexpr uint32_t kTxOffset = 0;
-  static constexpr uint32_t kRxOffset = 64;
+  static constexpr uint32_t TxOffset(uint32_t queue) { return queue * 128; }
+  static constexpr uint32_t RxOffset(uint32_t queue) {
+    return queue * 128 + 64;
+  }
 
   Doorbells(UniqueFd page, Mapping mapping, UniqueFd tx_event,
-            UniqueFd rx_event, uint32_t tdt, uint32_t rdt);
+            UniqueFd rx_event, const Layout& layout);
 
   // Acquire: pairs with the driver's release store, after its descriptors.
   uint32_t Load(uint32_t offset) const {
@@ -56,11 +79,12 @@ class Doorbells {
 
   UniqueFd page_;
   Mapping mapping_;
-  std::array<uint32_t, 32> private_ = {};
+  const uint32_t queues_;
+  std::array<uint32_t, kUsedBytes / 4> private_ = {};
   uint32_t* const words_;  // In the page, or private_.
   UniqueFd tx_event_;
   UniqueFd rx_event_;
-  std::array<vfio_user::DoorbellOffer, 2> offers_;
+  std::vector<vfio_user::DoorbellOffer> offers_;
 };
 
 }  // namespace bulkhead::nic_model::intel

@@ -67,23 +67,27 @@ void TestBenchBase::MapMemory() {
 
 void TestBenchBase::SetBusMaster(bool on) { WriteConfig(4, on ? 0x6 : 0x2); }
 
-void TestBenchBase::PostRx(uint32_t count) {
+void TestBenchBase::PostRx(uint32_t count, uint32_t queue) {
+  uint32_t& tail = tails_[queue].rx;
   for (uint32_t i = 0; i < count; ++i) {
-    Quad(kRxRing + 16 * rx_tail_) = RxBuffer(rx_tail_);
-    Quad(kRxRing + 16 * rx_tail_ + 8) = 0;
-    rx_tail_ = (rx_tail_ + 1) % kRingCount;
+    Quad(RxRing(queue) + 16 * tail) = RxBuffer(tail, queue);
+    Quad(RxRing(queue) + 16 * tail + 8) = 0;
+    tail = (tail + 1) % kRingCount;
   }
-  Write(at_.rdt, rx_tail_);
+  Write(at_.rdt + queue * at_.queue_stride, tail);
 }
 
-void TestBenchBase::QueueDescriptor(uint64_t low, uint64_t high) {
-  Quad(kTxRing + 16 * tx_tail_) = low;
-  Quad(kTxRing + 16 * tx_tail_ + 8) = high;
-  tx_tail_ = (tx_tail_ + 1) % kRingCount;
+void TestBenchBase::QueueDescriptor(uint64_t low, uint64_t high,
+                                    uint32_t queue) {
+  uint32_t& tail = tails_[queue].tx;
+  Quad(TxRing(queue) + 16 * tail) = low;
+  Quad(TxRing(queue) + 16 * tail + 8) = high;
+  tail = (tail + 1) % kRingCount;
 }
 
-uint64_t TestBenchBase::FillTxBuffer(std::span<const uint8_t> data) {
-  const uint64_t buffer = kBuffers + uint64_t{tx_tail_} * kBufferBytes;
+uint64_t TestBenchBase::FillTxBuffer(std::span<const uint8_t> data,
+                                     uint32_t queue) {
+  const uint64_t buffer = TxBuffer(tails_[queue].tx, queue);
   std::memcpy(memory_.data() + (buffer - kIova), data.data(), data.size());
   return buffer;
 }

@@ -4,6 +4,7 @@
 #ifndef BULKHEAD_NIC_MODEL_INTEL_TEST_BENCH_H_
 #define BULKHEAD_NIC_MODEL_INTEL_TEST_BENCH_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,8 +37,8 @@ class RecordingNetwork : public Network {
   int ready_calls = 0;
 };
 
-// Memory, from kIova on: transmit ring, receive ring, then buffers of
-// kBufferBytes each.
+// Memory, from kIova on: transmit rings, receive rings, then buffers of
+// kBufferBytes each; of each queue kRingCount for either ring.
 class TestBenchBase {
  public:
   static constexpr Mac kMac = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
@@ -48,6 +49,7 @@ class TestBenchBase {
   static constexpr uint64_t kBuffers = kIova + 0x8000;
   static constexpr uint32_t kBufferBytes = 2048;
   static constexpr uint32_t kRingCount = 16;
+  static constexpr uint32_t kMaxQueues = 8;
 
   uint32_t Read(uint32_t offset);
   void Write(uint32_t offset, uint32_t value);
@@ -57,16 +59,31 @@ class TestBenchBase {
   void MapMemory();
   void SetBusMaster(bool on);
 
-  // Posts `count` receive buffers, from buffer `first` on.
-  void PostRx(uint32_t count);
-  void QueueDescriptor(uint64_t low, uint64_t high);
-  void RingTx() { Write(at_.tdt, tx_tail_); }
+  // Posts the next `count` receive buffers.
+  void PostRx(uint32_t count, uint32_t queue = 0);
+  void QueueDescriptor(uint64_t low, uint64_t high, uint32_t queue = 0);
+  void RingTx(uint32_t queue = 0) {
+    Write(at_.tdt + queue * at_.queue_stride, tails_[queue].tx);
+  }
 
   uint64_t& Quad(uint64_t iova) { return *memory_.As<uint64_t>(iova - kIova); }
-  uint64_t TxStatus(uint32_t index) { return Quad(kTxRing + 16 * index + 8); }
-  uint64_t RxStatus(uint32_t index) { return Quad(kRxRing + 16 * index + 8); }
-  uint64_t RxBuffer(uint32_t index) const {
-    return kBuffers + uint64_t{kRingCount + index} * kBufferBytes;
+  static constexpr uint64_t TxRing(uint32_t queue) {
+    return kTxRing + uint64_t{queue} * kRingCount * 16;
+  }
+  static constexpr uint64_t RxRing(uint32_t queue) {
+    return kRxRing + uint64_t{queue} * kRingCount * 16;
+  }
+  uint64_t TxStatus(uint32_t index, uint32_t queue = 0) {
+    return Quad(TxRing(queue) + 16 * index + 8);
+  }
+  uint64_t RxStatus(uint32_t index, uint32_t queue = 0) {
+    return Quad(RxRing(queue) + 16 * index + 8);
+  }
+  static constexpr uint64_t TxBuffer(uint32_t index, uint32_t queue = 0) {
+    return kBuffers + uint64_t{2 * queue * kRingCount + index} * kBufferBytes;
+  }
+  static constexpr uint64_t RxBuffer(uint32_t index, uint32_t queue = 0) {
+    return TxBuffer(kRingCount + index, queue);
   }
   Frame Bytes(uint64_t iova, size_t count) const;
 
@@ -87,6 +104,7 @@ class TestBenchBase {
     uint32_t tdt;
     uint32_t rdt;
     uint32_t msix_vectors;
+    uint32_t queue_stride = 0;
   };
 
   explicit TestBenchBase(const Layout& layout);
@@ -98,7 +116,7 @@ class TestBenchBase {
   void PlugIn(Model* model);
 
   // Puts `data` into the buffer of the next transmit descriptor.
-  uint64_t FillTxBuffer(std::span<const uint8_t> data);
+  uint64_t FillTxBuffer(std::span<const uint8_t> data, uint32_t queue = 0);
 
  private:
   const Layout at_;
@@ -106,8 +124,11 @@ class TestBenchBase {
   UniqueFd memory_fd_;
   Mapping memory_;
   std::vector<UniqueFd> events_;
-  uint32_t tx_tail_ = 0;
-  uint32_t rx_tail_ = 0;
+  struct Tails {
+    uint32_t tx = 0;
+    uint32_t rx = 0;
+  };
+  std::array<Tails, kMaxQueues> tails_;
 };
 
 // A frame for the bench's MAC of `bytes` bytes, numbered.
