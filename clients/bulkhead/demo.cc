@@ -13,12 +13,12 @@
 #include "absl/strings/str_format.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
+#include "base/stop_signal.h"
 #include "clients/bulkhead/await_links.h"
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/connection.h"
 #include "clients/bulkhead/demo_links.h"
 #include "clients/bulkhead/demo_traffic.h"
-#include "clients/bulkhead/stop_signal.h"
 #include "clients/bulkhead/supervisor_process.h"
 #include "clients/bulkhead/table.h"
 

@@ -5,12 +5,12 @@
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
+#include "base/stop_signal.h"
 #include "clients/bulkhead/await_links.h"
 #include "clients/bulkhead/commands.h"
 #include "clients/bulkhead/json_view.h"
 #include "clients/bulkhead/phase.h"
 #include "clients/bulkhead/scenario_file.h"
-#include "clients/bulkhead/stop_signal.h"
 #include "clients/bulkhead/supervisor_process.h"
 #include "clients/bulkhead/table.h"
 

@@ -1,6 +1,6 @@
 // Ctrl-C as something to look at instead of an end in the middle of things.
-#ifndef BULKHEAD_CLIENTS_BULKHEAD_STOP_SIGNAL_H_
-#define BULKHEAD_CLIENTS_BULKHEAD_STOP_SIGNAL_H_
+#ifndef BULKHEAD_BASE_STOP_SIGNAL_H_
+#define BULKHEAD_BASE_STOP_SIGNAL_H_
 
 #include <poll.h>
 #include <sys/signalfd.h>
@@ -9,7 +9,7 @@
 
 #include "base/unique_fd.h"
 
-namespace bulkhead::cli {
+namespace bulkhead {
 
 // Blocks SIGINT, SIGTERM and SIGHUP for this thread and those it starts later.
 // Make it before gRPC starts threads.
@@ -36,6 +36,6 @@ class StopSignal {
   UniqueFd fd_;
 };
 
-}  // namespace bulkhead::cli
+}  // namespace bulkhead
 
-#endif  // BULKHEAD_CLIENTS_BULKHEAD_STOP_SIGNAL_H_
+#endif  // BULKHEAD_BASE_STOP_SIGNAL_H_
