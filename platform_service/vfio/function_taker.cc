@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -29,6 +31,9 @@ namespace {
 constexpr char kVfioDriver[] = "vfio-pci";
 constexpr char kUnsafeInterrupts[] =
     "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+
+constexpr int kInterfaceTries = 300;
+constexpr std::chrono::milliseconds kInterfaceTry{10};
 
 std::string DeviceDir(absl::string_view address) {
   return absl::StrCat("bus/pci/devices/", address);
@@ -227,6 +232,17 @@ std::string FunctionTaker::InterfaceOf(const std::string& address) const {
   return names.empty() ? "" : names.front();
 }
 
+// The kernel may let a virtio function's second driver come later
+// (driver_async_probe).
+std::string FunctionTaker::AwaitInterface(const std::string& address) const {
+  std::string name = InterfaceOf(address);
+  for (int i = 0; i < kInterfaceTries && name.empty(); ++i) {
+    std::this_thread::sleep_for(kInterfaceTry);
+    name = InterfaceOf(address);
+  }
+  return name;
+}
+
 void FunctionTaker::LookAtInterface(TakenRecord* record) const {
   record->interface = InterfaceOf(record->address);
   const auto flags =
@@ -239,8 +255,9 @@ void FunctionTaker::LookAtInterface(TakenRecord* record) const {
 // Its name, and whether it was up. There was nothing else: with an address the
 // machine would have been said to use it (S9).
 void FunctionTaker::RestoreInterface(const TakenRecord& record) const {
-  const std::string now = InterfaceOf(record.address);
-  if (now.empty() || record.interface.empty()) return;
+  if (record.interface.empty()) return;
+  const std::string now = AwaitInterface(record.address);
+  if (now.empty()) return;
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request = {};
   const auto ask = [&](unsigned long call, absl::string_view what) {

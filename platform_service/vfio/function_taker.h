@@ -64,6 +64,7 @@ class FunctionTaker {
   void LookAtInterface(TakenRecord* record) const;
   void RestoreInterface(const TakenRecord& record) const;
   std::string InterfaceOf(const std::string& address) const;
+  std::string AwaitInterface(const std::string& address) const;
   absl::Status Remember(const TakenRecord& record) const;
   absl::StatusOr<TakenRecord> Recall(const std::string& address) const;
   absl::Status Forget(const std::string& address) const;
