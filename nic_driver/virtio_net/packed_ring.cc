@@ -3,6 +3,7 @@
 #include <atomic>
 #include <vector>
 
+#include "nic_driver/virtio_net/shared_word.h"
 #include "nic_driver/virtio_net/virtqueue.h"
 
 namespace bulkhead::nic_driver::virtio_net {
@@ -31,13 +32,6 @@ struct Place {
   uint16_t index = 0;
   bool wrap = true;
 };
-
-uint16_t Load(uint16_t& word) {
-  return std::atomic_ref(word).load(std::memory_order_seq_cst);
-}
-void Store(uint16_t& word, uint16_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_seq_cst);
-}
 
 class PackedRing final : public Virtqueue {
  public:

@@ -1,8 +1,8 @@
 // The split virtqueue: Virtio 1.2, section 2.7.
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
+#include "nic_driver/virtio_net/shared_word.h"
 #include "nic_driver/virtio_net/virtqueue.h"
 
 namespace bulkhead::nic_driver::virtio_net {
@@ -27,15 +27,6 @@ struct UsedEntry {
   uint32_t len;
 };
 static_assert(sizeof(UsedEntry) == 8);
-
-// Words that either side waits for: a store of one and a load of the other must
-// not change places, so that both are sequentially consistent.
-uint16_t Load(uint16_t& word) {
-  return std::atomic_ref(word).load(std::memory_order_seq_cst);
-}
-void Store(uint16_t& word, uint16_t value) {
-  std::atomic_ref(word).store(value, std::memory_order_seq_cst);
-}
 
 size_t AvailOffset(size_t size) { return size * sizeof(Descriptor); }
 // flags, idx, ring, used_event; then aligned to 4.
