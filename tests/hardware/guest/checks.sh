@@ -10,19 +10,24 @@ checked=0
 
 expect() { printf 'expected: %s\n' "$@"; }
 
-# check TEXT COMMAND…: one line, `ok` when the command succeeds.
+# check TEXT COMMAND…: one line, `ok` when the command succeeds. It runs in this
+# shell, which alone can wait for what it started.
 check() {
-  local text=$1 log
+  local text=$1
   shift
   checked=$((checked + 1))
-  if log=$("$@" 2>&1); then
+  if "$@" >/run/check.log 2>&1; then
     echo "ok   $text"
   else
     failed=$((failed + 1))
     echo "FAIL $text"
-    [ -z "$log" ] || echo "     ${log//$'\n'/$'\n     '}" | head -20
+    head -20 /run/check.log | sed 's/^/     /'
   fi
 }
+
+# holds_in FILE WHAT: the one JSON document there says so. (To jq 1.6, -e finds
+# anything true of an empty file.)
+holds_in() { jq -es "length == 1 and (.[0] | $2)" "$1"; }
 
 # skip TEXT REASON: what cannot be checked here, and why.
 skip() { echo "skip $1: $2"; }
@@ -33,14 +38,17 @@ finish() {
   exit
 }
 
-# eventually COMMAND…: until it succeeds, at most ten seconds.
+# eventually COMMAND…: until it succeeds. The bound costs nothing where it does,
+# and is what a starved machine may need.
 eventually() {
-  local i
-  for i in $(seq 100); do
-    "$@" >/dev/null 2>&1 && return 0
+  local end=$((SECONDS + 120))
+  until "$@" >/dev/null 2>&1; do
+    if [ $SECONDS -ge $end ]; then
+      "$@"
+      return
+    fi
     sleep 0.1
   done
-  "$@"
 }
 
 # Blocked DMA, machine checks, and what ends a kernel. `explained` is a pattern
@@ -74,6 +82,39 @@ interface_of() {
 # kernel_driver NIC: what Linux drives such a card with.
 kernel_driver() { case ${kind[$1]} in virtio*) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
 has_kernel_driver() { [ "$(driver_of "$1")" = "$(kernel_driver "$1")" ] && [ -n "$(interface_of "$1")" ]; }
+# is_back NIC: as it was before it was taken; its interface is renamed last.
+is_back() { has_kernel_driver "$1" && [ "$(interface_of "$1")" = "$1" ]; }
+# are_gone PID…: none of these processes is left.
+are_gone() {
+  local pid
+  for pid in "$@"; do [ ! -e "/proc/$pid" ] || return 1; done
+}
+
+# patient FILE: that scenario for an emulated machine on a busy one. It pauses for
+# seconds, which must not count as a hang.
+patient() { sed 's/^    instance: .*/&\n    heartbeat: {interval: 500ms, misses: 8}/' "$1"; }
+
+peer_has_link() { ip -n "${peer[$1]}" link show "${peer[$1]}" | grep -q LOWER_UP; }
+# reflect NIC: from now on its peer sends each test frame back; `reflector` is
+# the pid.
+reflect() {
+  peer reflect "$1" >"/run/reflect.$1" 2>"/run/reflect.$1.log" &
+  reflector=$!
+  eventually grep -q ready "/run/reflect.$1.log"
+  eventually peer_has_link "$1"
+}
+
+# frames_return INSTANCE NIC COUNT OPTION…: so many frames go to the peer of the
+# NIC, which reflects, and each comes back once.
+frames_return() {
+  nic_traffic --json --instance "$1" --mode echo --to "${peer_mac[$2]}" --count "$3" \
+    --link-ms 60000 --duration 300 --drain-ms 60000 "${@:4}" >/run/frames.json &&
+    holds_in /run/frames.json ".received == $3 and .lost + .duplicated + .corrupted == 0" && return
+  jq -c 'del(.long_gaps, .recoveries, .latency)' /run/frames.json
+  bulkhead status --json | jq -c --arg i "$1" '.instances[] | select(.name == $i) | .counters'
+  ip -n "${peer[$2]}" -s link show "${peer[$2]}"
+  return 1
+}
 
 # ping_wire NIC: Linux's driver of the NIC reaches its peer. Afterwards nothing
 # uses the NIC any more.
@@ -84,10 +125,12 @@ ping_wire() {
   ip link set "$interface" up
   ip address replace "10.0.${wire[$1]}.1/24" dev "$interface"
   eventually grep -q 1 "/sys/class/net/$interface/carrier"
-  /bin/ping -c 3 -i 0.1 -W 5 "10.0.${wire[$1]}.2" >"/run/ping.$1"
+  eventually /bin/ping -c 1 -W 2 "10.0.${wire[$1]}.2" >"/run/ping.$1"
+  local status=$?
   ip address flush dev "$interface"
   ip link set "$interface" down
-  grep -q ' [1-9][0-9]* packets received' "/run/ping.$1" || { cat "/run/ping.$1"; return 1; }
+  [ $status = 0 ] || cat "/run/ping.$1"
+  return $status
 }
 
 # ping_wires WHEN: all wires at once, then a line for each.

@@ -61,6 +61,7 @@ class Hostile {
     fds_ = std::move(order.fds);
     child_->SayStarted();
     Attack(order.name);
+    LogInfo("no more to try");
   }
 
   void Attack(const std::string& way) {

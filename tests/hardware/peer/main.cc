@@ -2,6 +2,10 @@
 //
 //   peer reflect INTERFACE [SECONDS]
 //       sends each test frame back to where it came from
+//   peer count INTERFACE
+//       counts all frames that come, of whatever kind
+//   peer flood INTERFACE MAC BYTES
+//       sends one test frame again and again, as fast as it goes
 //   peer receive INTERFACE STREAM COUNT SECONDS
 //       counts the frames of a stream, until COUNT different ones have come
 //   peer send INTERFACE MAC STREAM COUNT RATE [BYTES]
@@ -13,6 +17,7 @@
 // The frames are those of nic_traffic, at the other end. SIGTERM ends it like
 // the end of its time. Prints one JSON document, after a line `ready` on
 // standard error once it listens.
+#include <linux/if_ether.h>
 #include <signal.h>
 
 #include <algorithm>
@@ -81,6 +86,45 @@ int Reflect(PacketSocket& socket, const std::string& interface,
               static_cast<unsigned long long>(reflected),
               static_cast<unsigned long long>(foreign),
               static_cast<unsigned long long>(socket.TakeDropped()));
+  return 0;
+}
+
+int Count(PacketSocket& socket, const std::string& interface) {
+  uint64_t received = 0;
+  uint64_t first_ns = 0;
+  uint64_t last_ns = 0;
+  while (!ended) {
+    const int count = socket.Receive(kPollMs);
+    if (count < 0) return Gone(interface);
+    if (count == 0) continue;
+    last_ns = MonotonicNs();
+    if (first_ns == 0) first_ns = last_ns;
+    received += static_cast<uint64_t>(count);
+  }
+  const uint64_t ns = last_ns - first_ns;
+  std::printf(
+      "{\"received\": %llu, \"dropped\": %llu, \"per_second\": %llu}\n",
+      static_cast<unsigned long long>(received),
+      static_cast<unsigned long long>(socket.TakeDropped()),
+      static_cast<unsigned long long>(ns == 0 ? 0 : received * kSecondNs / ns));
+  return 0;
+}
+
+int Flood(PacketSocket& socket, const std::string& interface,
+          const nic_traffic::MacAddress& to, size_t bytes) {
+  for (size_t i = 0; i < PacketSocket::kBatch; ++i) {
+    nic_traffic::WriteTestFrame({.stream = 1, .sequence = 0, .sent_ns = 0}, to,
+                                socket.mac(), socket.NewFrame(i, bytes));
+  }
+  const uint64_t start_ns = MonotonicNs();
+  uint64_t sent = 0;
+  for (; !ended; sent += PacketSocket::kBatch) {
+    if (!socket.Send(PacketSocket::kBatch)) return Gone(interface);
+  }
+  std::printf("{\"sent\": %llu, \"per_second\": %llu}\n",
+              static_cast<unsigned long long>(sent),
+              static_cast<unsigned long long>(sent * kSecondNs /
+                                              (MonotonicNs() - start_ns)));
   return 0;
 }
 
@@ -196,6 +240,8 @@ bool ParseMac(const char* text, nic_traffic::MacAddress& mac) {
 int Usage() {
   std::fprintf(stderr,
                "usage: peer reflect INTERFACE [SECONDS]\n"
+               "       peer count INTERFACE\n"
+               "       peer flood INTERFACE MAC BYTES\n"
                "       peer receive INTERFACE STREAM COUNT SECONDS\n"
                "       peer send INTERFACE MAC STREAM COUNT RATE [BYTES]\n"
                "       peer exchange INTERFACE MAC STREAM COUNT WINDOW SECONDS "
@@ -207,7 +253,8 @@ int Run(int argc, char** argv) {
   if (argc < 3) return Usage();
   const std::string mode = argv[1];
   const std::string interface = argv[2];
-  absl::StatusOr<PacketSocket> socket = PacketSocket::Create(interface);
+  absl::StatusOr<PacketSocket> socket = PacketSocket::Create(
+      interface, mode == "count" ? ETH_P_ALL : nic_traffic::kEtherType);
   if (!socket.ok()) {
     std::fprintf(stderr, "peer: %s\n", socket.status().ToString().c_str());
     return 1;
@@ -219,6 +266,7 @@ int Run(int argc, char** argv) {
   if (mode == "reflect" && argc <= 4) {
     return Reflect(*socket, interface, Deadline(argc == 4 ? argv[3] : "3600"));
   }
+  if (mode == "count" && argc == 3) return Count(*socket, interface);
   if (mode == "receive" && argc == 6) {
     return Receive(*socket, interface, static_cast<uint32_t>(number(3)),
                    number(4), Deadline(argv[5]));
@@ -226,7 +274,15 @@ int Run(int argc, char** argv) {
   const bool send = mode == "send" && (argc == 7 || argc == 8);
   const bool exchange = mode == "exchange" && (argc == 8 || argc == 9);
   SendPlan plan{};
-  if (!(send || exchange) || !ParseMac(argv[3], plan.to)) return Usage();
+  const bool flood = mode == "flood" && argc == 5;
+  if (!(send || exchange || flood) || !ParseMac(argv[3], plan.to)) {
+    return Usage();
+  }
+  if (flood) {
+    return Flood(*socket, interface, plan.to,
+                 std::clamp<uint64_t>(number(4), nic_traffic::kMinFrameBytes,
+                                      PacketSocket::kFrameBytes));
+  }
   const int last = send ? 7 : 8;
   plan.stream = static_cast<uint32_t>(number(4));
   plan.count = number(5);

@@ -14,7 +14,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
-#include "clients/nic_traffic/test_frame.h"
 
 namespace bulkhead::hardware_tests {
 namespace {
@@ -32,9 +31,9 @@ void SetOption(int socket, int level, int name, int value) {
 
 }  // namespace
 
-absl::StatusOr<PacketSocket> PacketSocket::Create(
-    const std::string& interface) {
-  const uint16_t protocol = htons(nic_traffic::kEtherType);
+absl::StatusOr<PacketSocket> PacketSocket::Create(const std::string& interface,
+                                                  uint16_t ether_type) {
+  const uint16_t protocol = htons(ether_type);
   UniqueFd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!socket.valid()) {
     return ErrnoStatus("open a packet socket (CAP_NET_RAW?)");

@@ -1,5 +1,6 @@
 // A network interface of Linux, frame by frame: an AF_PACKET socket for the
-// test frames (EtherType 0x88B5) of one interface, in batches.
+// frames of one interface, in batches; for the test frames (EtherType 0x88B5),
+// unless told otherwise.
 //
 // Requires:   CAP_NET_RAW in the network namespace of the interface.
 // Guarantees: Send() returns when the driver has taken every frame: none is
@@ -19,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "clients/nic_traffic/test_frame.h"
 
 namespace bulkhead::hardware_tests {
 
@@ -28,7 +30,9 @@ class PacketSocket {
   static constexpr size_t kFrameBytes = 9216;
   using Mac = std::array<uint8_t, 6>;
 
-  static absl::StatusOr<PacketSocket> Create(const std::string& interface);
+  static absl::StatusOr<PacketSocket> Create(
+      const std::string& interface,
+      uint16_t ether_type = nic_traffic::kEtherType);
 
   const Mac& mac() const { return mac_; }
 
