@@ -102,6 +102,16 @@ absl::StatusOr<ProviderGrant> SessionAreas::MakeProviderGrant(
   return grant;
 }
 
+absl::StatusOr<std::vector<UniqueFd>> SessionAreas::MakeObserverFds() const {
+  std::vector<UniqueFd> fds;
+  for (const UniqueFd* area : {&status_, &client_control_, &provider_control_,
+                               &tx_data_, &rx_data_}) {
+    ASSIGN_OR_RETURN(UniqueFd fd, ReopenReadOnly(area->get()));
+    fds.push_back(std::move(fd));
+  }
+  return fds;
+}
+
 std::vector<int> FdsOf(const ClientGrant& grant) {
   return {grant.client_control.get(), grant.provider_control.get(),
           grant.tx_data.get(),        grant.rx_data.get(),

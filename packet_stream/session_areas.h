@@ -47,6 +47,10 @@ class SessionAreas {
   absl::StatusOr<ProviderGrant> MakeProviderGrant(uint64_t session_id,
                                                   uint32_t epoch) const;
 
+  // Read-only descriptors of everything, for one who only looks on, in the
+  // order of OpenReply.Observation.
+  absl::StatusOr<std::vector<UniqueFd>> MakeObserverFds() const;
+
   // The status page. Write leaves the client asleep; WakeClient after it.
   StatusWriter& status() { return status_writer_; }
   const StatusWriter& status() const { return status_writer_; }

@@ -21,6 +21,7 @@
 #include "platform_service/fleet.h"
 #include "platform_service/instances/rate_limit.h"
 #include "platform_service/parking/parking_lot.h"
+#include "platform_service/sessions/observers.h"
 #include "platform_service/sessions/quota_ledger.h"
 #include "platform_service/sessions/session_server.h"
 #include "platform_service/supervisor_link.h"
@@ -77,6 +78,8 @@ class Platform final : public OperatorApi {
   void HandleState(const supervisor::ProcessState& state);
   void HandleRemoved(const std::string& name);
   void HandleOpen(OpenCall call);
+  void Observe(OpenCall& call, Instance& instance);
+  void NoteEndOfCapture(const std::string& instance, int pid);
   absl::Status OpenSession(OpenCall& call, Instance& instance,
                            uint64_t limit_bytes);
   void Park();
@@ -93,6 +96,9 @@ class Platform final : public OperatorApi {
   std::unique_ptr<Fleet> fleet_;
   // Of refusals in the events, whose log a client could fill otherwise.
   RateLimit refusals_{64, 10};
+  Observers observers_{loop_, [this](const std::string& instance, int pid) {
+                         NoteEndOfCapture(instance, pid);
+                       }};
   std::unique_ptr<SessionServer> session_server_;
   std::unique_ptr<GrpcServer> grpc_server_;
 

@@ -29,6 +29,7 @@ void Platform::HandleOpen(OpenCall call) {
                   absl::StrCat("open a session: there is no instance `",
                                call.instance, "`; there is ", InstanceNames()));
   }
+  if (call.observe) return Observe(call, *instance);
   const auto limit =
       policy::MayOpen(fleet_->plan().clients, call.label, call.instance);
   if (!limit.ok()) {
@@ -61,6 +62,23 @@ void Platform::HandleOpen(OpenCall call) {
   }
 }
 
+// The scenario's `clients` keep programs of one user apart by labels; who looks
+// on is an operator, and was let in as the user (or root) already.
+void Platform::Observe(OpenCall& call, Instance& instance) {
+  const int pid = call.peer.pid;
+  SeqpacketChannel* channel =
+      observers_.Add(call.instance, pid, std::move(call.channel));
+  if (channel == nullptr) return;
+  link_->Record(call.instance, 0, "capture_began", absl::StrCat("pid ", pid));
+  if (!instance.busy()) return;
+  const absl::Status sent = instance.session()->SendObservation(*channel);
+  if (!sent.ok()) LogWarning(sent.message());
+}
+
+void Platform::NoteEndOfCapture(const std::string& instance, int pid) {
+  link_->Record(instance, 0, "capture_ended", absl::StrCat("pid ", pid));
+}
+
 std::string Platform::InstanceNames() const {
   std::vector<std::string> names;
   for (const auto& [name, instance] : fleet_->instances()) {
@@ -90,7 +108,11 @@ absl::Status Platform::OpenSession(OpenCall& call, Instance& instance,
   link_->Record(call.instance, 0, "session_opened",
                 absl::StrCat("session ", id, " of `", call.label, "`, pid ",
                              call.peer.pid));
-  if (!raw->SendGrant().ok()) instance.CloseSession("the client went away");
+  if (!raw->SendGrant().ok()) {
+    instance.CloseSession("the client went away");
+  } else {
+    observers_.Announce(*raw);
+  }
   Park();
   return absl::OkStatus();
 }

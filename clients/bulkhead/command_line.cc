@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "clients/arguments/arguments.h"
 #include "clients/arguments/version.h"
 #include "platform_service/policy/suggestion.h"
 
@@ -32,6 +33,8 @@ struct Parsed {
   LogsOptions logs;
   DevicesOptions devices;
   DoctorOptions doctor;
+  CaptureOptions capture;
+  std::string capture_duration;
 };
 
 template <typename Command>
@@ -91,6 +94,26 @@ void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
   AddWait(*apply, parsed.apply);
 }
 
+void AddCapture(CLI::App& app, Parsed& parsed) {
+  CLI::App* capture = app.add_subcommand(
+      "capture", "Write the frames of an instance's sessions as pcapng");
+  CaptureOptions& options = parsed.capture;
+  capture->add_option("INSTANCE", options.instance)->required();
+  capture->add_option("-f,--filter", options.filter,
+                      "Only what this lets through, as tcpdump has it");
+  capture->add_option("-w,--write", options.file, "File; -: standard output")
+      ->capture_default_str();
+  capture->add_option("-c,--count", options.count, "Frames; 0: no limit")
+      ->capture_default_str();
+  capture->add_option("-t,--duration", parsed.capture_duration,
+                      "Seconds, or 500ms, 5s, 2m (default: no limit)");
+  capture
+      ->add_option("-s,--snap-bytes", options.snap_bytes,
+                   "Bytes kept of each frame")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+}
+
 void AddLookCommands(CLI::App& app, Parsed& parsed) {
   app.add_subcommand("ps", "List processes");
   CLI::App* status = app.add_subcommand(
@@ -125,6 +148,7 @@ void AddLookCommands(CLI::App& app, Parsed& parsed) {
   logs->add_option("NAME", parsed.logs.name)->required();
   logs->add_flag("-f,--follow", parsed.logs.follow, "Go on with new lines");
   logs->add_option("-n,--lines", parsed.logs.lines, "Only the last ones");
+  AddCapture(app, parsed);
   app.add_subcommand("version", "Show the version");
 }
 
@@ -156,6 +180,7 @@ void Choose(const std::string& name, Parsed& parsed, CommandLine& line) {
   if (name == "logs") line.command = parsed.logs;
   if (name == "devices") line.command = parsed.devices;
   if (name == "doctor") line.command = parsed.doctor;
+  if (name == "capture") line.command = parsed.capture;
   if (name == "version") line.command = VersionOptions{};
 }
 
@@ -243,6 +268,9 @@ bool ParseCommandLine(int argc, const char* const* argv, CommandLine& line,
   AddProcessCommands(app, parsed);
   try {
     app.parse(argc, argv);
+    const std::string duration = arguments::ParseDuration(
+        parsed.capture_duration, parsed.capture.duration_ms);
+    if (!duration.empty()) throw CLI::ValidationError("--duration", duration);
     parsed.kill.signal = ParseSignal(parsed.kill_signal);
     if (parsed.kill.signal == 0) {
       throw CLI::ValidationError(

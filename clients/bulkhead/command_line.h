@@ -66,6 +66,14 @@ struct DoctorOptions {
   bool fix = false;
   std::string root;
 };
+struct CaptureOptions {
+  std::string instance;
+  std::string filter;
+  std::string file = "-";
+  uint64_t count = 0;        // Frames; 0: no limit.
+  uint64_t duration_ms = 0;  // 0: no limit.
+  uint32_t snap_bytes = 65535;
+};
 inline constexpr char kApi[] = "bulkhead.platform.v1";
 struct VersionOptions {};
 
@@ -76,7 +84,7 @@ struct CommandLine {
   std::variant<VersionOptions, DemoOptions, ValidateOptions, PlanOptions,
                UpOptions, DownOptions, PsOptions, StatusOptions, KillOptions,
                RestartOptions, ApplyOptions, EventsOptions, LogsOptions,
-               DevicesOptions, DoctorOptions>
+               DevicesOptions, DoctorOptions, CaptureOptions>
       command;
 };
 

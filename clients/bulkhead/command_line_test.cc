@@ -40,6 +40,22 @@ TEST(CommandLine, CommonOptionsMayStandBeforeAndBehindTheCommand) {
   }
 }
 
+TEST(CommandLine, Capture) {
+  const auto capture = Parsed<CaptureOptions>(
+      {"capture", "nic1", "-f", "tcp port 80", "-w", "x", "-t", "500ms"});
+  EXPECT_EQ(capture.instance, "nic1");
+  EXPECT_EQ(capture.filter, "tcp port 80");
+  EXPECT_EQ(capture.file, "x");
+  EXPECT_EQ(capture.duration_ms, 500u);
+  EXPECT_EQ(Parsed<CaptureOptions>({"capture", "nic1"}).file, "-");
+  CommandLine line;
+  int exit_code = 0;
+  EXPECT_FALSE(Parse({"capture"}, line, &exit_code));
+  EXPECT_EQ(exit_code, kUsage);
+  EXPECT_FALSE(Parse({"capture", "nic1", "-t", "soon"}, line, &exit_code));
+  EXPECT_EQ(exit_code, kUsage);
+}
+
 TEST(CommandLine, Up) {
   EXPECT_TRUE(Parsed<UpOptions>({"up", "a.yaml"}).wait);
   EXPECT_FALSE(Parsed<UpOptions>({"up", "--no-wait", "a.yaml"}).wait);

@@ -39,6 +39,7 @@ absl::Status RunCommand(const EventsOptions& options, const Context& context);
 absl::Status RunCommand(const LogsOptions& options, const Context& context);
 absl::Status RunCommand(const DevicesOptions& options, const Context& context);
 absl::Status RunCommand(const DoctorOptions& options, const Context& context);
+absl::Status RunCommand(const CaptureOptions& options, const Context& context);
 absl::Status RunCommand(const VersionOptions& options, const Context& context);
 
 }  // namespace bulkhead::cli

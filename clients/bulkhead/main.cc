@@ -11,6 +11,7 @@
 
 #include "clients/bulkhead/command_line.h"
 #include "clients/bulkhead/commands.h"
+#include "clients/bulkhead/extcap.h"
 
 namespace {
 
@@ -100,6 +101,9 @@ int Run(const CommandLine& line) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  if (bulkhead::cli::IsExtcapCall(argc, argv)) {
+    return bulkhead::cli::RunExtcap(argc, argv);
+  }
   CommandLine line;
   int exit_code = 0;
   if (!bulkhead::cli::ParseCommandLine(argc, argv, line, exit_code)) {

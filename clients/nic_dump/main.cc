@@ -1,4 +1,4 @@
-// nic_dump: the frames that a session receives, as a pcap file.
+// nic_dump: the frames that a session receives, as a pcapng file.
 #include <poll.h>
 #include <unistd.h>
 
@@ -14,7 +14,7 @@
 #include "base/errno_status.h"
 #include "clients/arguments/arguments.h"
 #include "clients/arguments/version.h"
-#include "clients/nic_dump/capture_file.h"
+#include "clients/capture/pcapng_file.h"
 #include "packet_stream/client.h"
 
 namespace bulkhead::nic_dump {
@@ -54,7 +54,7 @@ sigset_t CatchStopSignals() {
 class Dump {
  public:
   Dump(const Options& options, packet_stream::Session* session,
-       CaptureFile* file, const sigset_t& wait_mask)
+       capture::PcapngFile* file, const sigset_t& wait_mask)
       : options_(options),
         session_(session),
         file_(file),
@@ -94,15 +94,23 @@ class Dump {
   void Add(const packet_stream::RxPiece& piece, const timespec& now) {
     const bool more = (piece.flags & packet_stream::kMore) != 0;
     if (frame_.empty() && !more) {
-      file_->Write({piece.data, piece.length}, now);
+      Write({piece.data, piece.length}, now);
       ++frames_;
       return;
     }
     frame_.insert(frame_.end(), piece.data, piece.data + piece.length);
     if (more) return;
-    file_->Write(frame_, now);
+    Write(frame_, now);
     frame_.clear();
     ++frames_;
+  }
+
+  void Write(std::span<const uint8_t> frame, const timespec& now) {
+    const size_t kept = std::min<size_t>(frame.size(), options_.snap_bytes);
+    file_->Write({.bytes = frame.first(kept),
+                  .length = static_cast<uint32_t>(frame.size()),
+                  .when = now,
+                  .direction = capture::Direction::kInbound});
   }
 
   void Sleep() {
@@ -122,7 +130,7 @@ class Dump {
 
   const Options& options_;
   packet_stream::Session* session_;
-  CaptureFile* file_;
+  capture::PcapngFile* file_;
   sigset_t wait_mask_;
   uint64_t end_ns_;
   uint64_t frames_ = 0;
@@ -140,12 +148,13 @@ int Main(int argc, char** argv) {
   options.open.label = "nic_dump";
   std::string duration;
   std::string run_dir;
-  CLI::App app{"Writes the frames that a session receives to a pcap file.",
+  CLI::App app{"Writes the frames that a session receives to a pcapng file.",
                "nic_dump"};
   app.footer(
       "Exit status: 0 done, 1 failure, 2 usage. An instance has one client at "
       "a "
-      "time:\ndump where nobody else receives.\n"
+      "time:\ndump where nobody else receives, or look on with `bulkhead "
+      "capture`.\n"
       "Example: nic_dump -i nic0 -w - | tshark -r -");
   app.set_version_flag("--version", absl::StrCat("nic_dump ", kVersion));
   app.add_option("-i,--instance", options.open.instance, "The NIC's instance")
@@ -177,7 +186,7 @@ int Main(int argc, char** argv) {
     return arguments::kUsage;
   }
   if (options.file == "-" && ::isatty(STDOUT_FILENO) == 1) {
-    std::cerr << "nic_dump: a pcap file is nothing for a terminal; write it to "
+    std::cerr << "nic_dump: a capture is nothing for a terminal; write it to "
                  "a file with -w FILE, or pipe it: nic_dump -w - | tshark -r "
                  "-\n";
     return arguments::kUsage;
@@ -188,7 +197,11 @@ int Main(int argc, char** argv) {
   const sigset_t wait_mask = CatchStopSignals();
   const auto session = packet_stream::Session::Open(options.open);
   if (!session.ok()) return Fail(session.status());
-  const auto file = CaptureFile::Create(options.file, options.snap_bytes);
+  const auto file = capture::PcapngFile::Create(
+      options.file, {.name = options.open.instance,
+                     .description = "received by nic_dump",
+                     .filter = "",
+                     .snap_bytes = options.snap_bytes});
   if (!file.ok()) return Fail(file.status());
 
   Dump dump(options, session->get(), file->get(), wait_mask);

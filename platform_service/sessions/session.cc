@@ -166,6 +166,22 @@ absl::Status Session::SendGrant() {
   return channel_.Send(reply, packet_stream::FdsOf(client));
 }
 
+absl::Status Session::SendObservation(SeqpacketChannel& channel) const {
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> owned, areas_.MakeObserverFds());
+  std::vector<int> fds;
+  for (const UniqueFd& fd : owned) fds.push_back(fd.get());
+  packet_stream::OpenReply reply;
+  auto* observation = reply.mutable_observation();
+  observation->set_session_id(identity_.id);
+  auto* geometry = observation->mutable_geometry();
+  geometry->set_tx_buffers(identity_.geometry.tx_buffers);
+  geometry->set_rx_buffers(identity_.geometry.rx_buffers);
+  geometry->set_buffer_bytes(identity_.geometry.buffer_bytes);
+  observation->set_label(identity_.label);
+  observation->set_client_pid(static_cast<uint32_t>(identity_.client_pid));
+  return channel.Send(reply, fds);
+}
+
 absl::Status Session::PrepareGrant() {
   if (next_grant_.tx_doorbell.valid()) return absl::OkStatus();
   ASSIGN_OR_RETURN(next_grant_, areas_.MakeProviderGrant(identity_.id, epoch_));

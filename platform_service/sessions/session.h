@@ -59,6 +59,8 @@ class Session {
 
   // The first and only answer to the client's request.
   absl::Status SendGrant();
+  // Lets the one at the other end of `channel` look on.
+  absl::Status SendObservation(SeqpacketChannel& channel) const;
   // Makes ahead the descriptors that the next AppendGrant takes.
   absl::Status PrepareGrant();
   // What a generation of the driver gets of this session. It has this epoch

@@ -138,8 +138,9 @@ void SessionServer::HandleReadable(uint64_t number) {
   call.geometry = {request.geometry().tx_buffers(),
                    request.geometry().rx_buffers(),
                    request.geometry().buffer_bytes()};
+  call.observe = request.observe();
   if (const absl::Status status = packet_stream::CheckGeometry(call.geometry);
-      !status.ok()) {
+      !call.observe && !status.ok()) {
     return SendRefusal(call.channel, {OpenReply::Refusal::BAD_GEOMETRY,
                                       std::string(status.message())});
   }

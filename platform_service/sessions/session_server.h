@@ -26,6 +26,7 @@ struct OpenCall {
   std::string label;
   std::string instance;
   packet_stream::SessionGeometry geometry;
+  bool observe = false;  // To look on; then there is no geometry.
 };
 
 // A refusal as it goes to the client.

@@ -1,0 +1,76 @@
+// How a program comes to look on: it asks the platform service for an instance,
+// and is told of each session that the instance has.
+#ifndef BULKHEAD_PACKET_STREAM_OBSERVER_SOCKET_H_
+#define BULKHEAD_PACKET_STREAM_OBSERVER_SOCKET_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/seqpacket.h"
+#include "base/shared_memory.h"
+#include "base/unique_fd.h"
+#include "packet_stream/observer.h"
+#include "packet_stream/session.pb.h"
+
+namespace bulkhead::packet_stream {
+
+// A session that is looked on at.
+// Threading: one thread.
+class ObservedSession {
+ public:
+  // What the platform said and gave. Nothing of it is taken on trust (S7).
+  static absl::StatusOr<std::unique_ptr<ObservedSession>> Create(
+      const OpenReply::Observation& observation, std::vector<UniqueFd> fds,
+      uint32_t snap_bytes);
+  ObservedSession(const ObservedSession&) = delete;
+  ObservedSession& operator=(const ObservedSession&) = delete;
+
+  // Both directions, as DirectionObserver.
+  size_t Look(const DirectionObserver::Sink& sink) {
+    return received_->Look(sink) + sent_->Look(sink);
+  }
+  uint64_t id() const { return id_; }
+  uint64_t seen() const { return received_->seen() + sent_->seen(); }
+  uint64_t lost() const { return received_->lost() + sent_->lost(); }
+  // Grows with each replacement of the driver.
+  uint32_t epoch() const;
+  bool closed() const;
+
+ private:
+  ObservedSession() = default;
+
+  uint64_t id_ = 0;
+  Mapping status_;
+  Mapping areas_[4];
+  std::unique_ptr<DirectionObserver> received_;
+  std::unique_ptr<DirectionObserver> sent_;
+};
+
+// Threading: one thread.
+class ObserverSocket {
+ public:
+  // Does not wait for an answer. Unavailable: nothing runs there.
+  static absl::StatusOr<ObserverSocket> Connect(const std::string& socket,
+                                                const std::string& instance);
+
+  // Readable when there is something to Take.
+  int fd() const { return channel_.fd(); }
+  // The next session of the instance; nullptr: nothing new. NotFound,
+  // ResourceExhausted, PermissionDenied: refused, in the platform's words.
+  // Unavailable: the platform service is gone; a new Connect may find the next.
+  absl::StatusOr<std::unique_ptr<ObservedSession>> Take(uint32_t snap_bytes);
+
+ private:
+  explicit ObserverSocket(SeqpacketChannel channel)
+      : channel_(std::move(channel)) {}
+
+  SeqpacketChannel channel_;
+};
+
+}  // namespace bulkhead::packet_stream
+
+#endif  // BULKHEAD_PACKET_STREAM_OBSERVER_SOCKET_H_
