@@ -135,6 +135,7 @@ v1::Instance DescribeInstance(const Instance& instance,
   message.set_speed_mbps(facts.speed_mbps);
   if (facts.attached) message.set_mac(MacText(facts.mac));
   message.set_mtu(facts.mtu);
+  message.set_mode(instance.mode());
   for (const auto& [name, value] : instance.counters().Read()) {
     v1::Counter* counter = message.add_counter();
     counter->set_name(std::string(name));

@@ -85,7 +85,8 @@ void Fleet::RemoveAll(std::function<void(uint32_t stopped)> done) {
 }
 
 void Fleet::CheckEmpty() {
-  if (!emptied_ || !instances_.empty() || !ports_.empty() || !cards_.empty()) {
+  if (!emptied_ || !instances_.empty() || !ports_.empty() || !cards_.empty() ||
+      !interfaces_.empty()) {
     return;
   }
   // Switches go last, since they are nobody's device.
@@ -103,8 +104,10 @@ void Fleet::Settle() {
   if (ending_) return;
   RemoveUnwanted();
   RemoveUnwantedCards();
+  RemoveUnwantedInterfaces();
   StartPorts();
   StartCards();
+  StartInterfaces();
   StartInstances();
 }
 
@@ -185,7 +188,8 @@ void Fleet::StartInstances() {
     instances_[entry.instance] = *std::move(instance);
     raw->Define();
     if (nic->device() == nullptr) continue;
-    if (entry.device.source == pci::Source::kSysfs) {
+    if (entry.device.source == pci::Source::kSysfs ||
+        entry.device.source == pci::Source::kLinux) {
       raw->OnDeviceUp(entry.device);
     } else {
       fresh_ports_.insert(entry.device.name);
@@ -197,6 +201,7 @@ void Fleet::StartInstances() {
 void Fleet::UpdateInstance(Instance& instance, const policy::PlanEntry& entry) {
   InstanceSpec spec = SpecOf(entry);
   if (!SameProcess(instance.spec(), spec)) {
+    UseSocketOf(entry);
     instance.Redefine(std::move(spec));
     return;
   }
@@ -214,6 +219,10 @@ SimPort* Fleet::PortOf(const policy::PlanEntry& entry) const {
 }
 
 Nic* Fleet::NicOf(const policy::PlanEntry& entry) const {
+  if (entry.device.source == pci::Source::kLinux) {
+    const auto interface = interfaces_.find(entry.device.address);
+    return interface == interfaces_.end() ? nullptr : interface->second.get();
+  }
   if (entry.device.source != pci::Source::kSysfs) return PortOf(entry);
   const auto it = cards_.find(entry.device.address);
   return it == cards_.end() || leaving_cards_.count(it->first) != 0
@@ -458,6 +467,7 @@ void Fleet::Restore(policy::Plan plan, ParkedEntries* entries) {
     }
     OpenKernelLog();
   }
+  RestoreInterfaces(entries);
   for (policy::PlanEntry& planned : plan_.entries) {
     Nic* nic = NicOf(planned);
     if (!planned.driven() || nic == nullptr) continue;

@@ -16,6 +16,8 @@
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
 #include "platform_service/instances/instance.h"
+#include "platform_service/linux_interface/interface_taker.h"
+#include "platform_service/linux_interface/linux_nic.h"
 #include "platform_service/models/sim_port.h"
 #include "platform_service/models/wires.h"
 #include "platform_service/parking/parking_lot.h"
@@ -63,8 +65,8 @@ class Fleet {
   void GiveBackAtEnd();
 
   // Takes back what an earlier platform service parked: entries "wire/…",
-  // "port/…", "vfio/…", "instance/…" of `entries`, with `plan` as the running
-  // plan.
+  // "port/…", "vfio/…", "interface/…", "instance/…" of `entries`, with `plan`
+  // as the running plan.
   void Restore(policy::Plan plan, ParkedEntries* entries);
 
   // Takes every step towards the plan that can be taken now.
@@ -95,6 +97,10 @@ class Fleet {
   const std::map<std::string, std::unique_ptr<VfioNic>>& cards() const {
     return cards_;
   }
+  // Linux interfaces, by address.
+  const std::map<std::string, std::unique_ptr<LinuxNic>>& interfaces() const {
+    return interfaces_;
+  }
   // Null when there is none of that name, or it is on its way out.
   Instance* FindInstance(const std::string& name) const;
   const Wires& wires() const { return wires_; }
@@ -107,7 +113,8 @@ class Fleet {
         places_(std::move(places)),
         bus_(std::move(bus)),
         wires_(link, places_.bin_dir),
-        taker_(std::make_unique<Sysfs>(), RecordsOf(places_.run_dir)) {}
+        taker_(std::make_unique<Sysfs>(), RecordsOf(places_.run_dir)),
+        interface_taker_(InterfaceRecordsOf(places_.run_dir)) {}
 
   void RemoveUnwanted();
   void StartPorts();
@@ -127,6 +134,13 @@ class Fleet {
   std::unique_ptr<VfioNic> MakeCard(const policy::PlanEntry& entry,
                                     const policy::DriverCatalog& drivers);
   void RemoveUnwantedCards();
+  std::unique_ptr<LinuxNic> MakeInterface(const policy::PlanEntry& entry,
+                                          const policy::DriverCatalog& drivers);
+  void StartInterfaces();
+  void RemoveUnwantedInterfaces();
+  void RestoreInterfaces(ParkedEntries* entries);
+  void UseSocketOf(const policy::PlanEntry& entry);
+  void OnInterfaceUp(const std::string& address);
   void OnCardUp(const std::string& address);
   void OnGivenBack(const std::string& address);
   void OpenKernelLog();
@@ -152,6 +166,8 @@ class Fleet {
   std::map<std::string, std::unique_ptr<VfioNic>> cards_;
   std::set<std::string> leaving_cards_;  // Being given back.
   std::unique_ptr<KernelLog> kernel_log_;
+  InterfaceTaker interface_taker_;
+  std::map<std::string, std::unique_ptr<LinuxNic>> interfaces_;
   std::map<std::string, std::unique_ptr<Instance>> instances_;
   std::set<std::string> leaving_;      // Removed was not heard of yet.
   std::set<std::string> fresh_ports_;  // To be enumerated.

@@ -88,6 +88,14 @@ void Fleet::OnCardUp(const std::string& address) {
 // --- The beginning and the end --------------------------------------------
 
 void Fleet::GiveBackStale() {
+  for (const InterfaceRecord& record : interface_taker_.Taken()) {
+    const absl::Status status =
+        interface_taker_.GiveBack(record.network_namespace, record.index);
+    link_.Record(
+        kOwnName, 0, status.ok() ? "given_back" : "device_error",
+        absl::StrCat("left behind by a system that was killed: ", record.name,
+                     status.ok() ? "" : ": ", status.message()));
+  }
   const std::vector<std::string> left = taker_.Taken();
   if (left.empty()) return;
   const auto helper = StartGiveBack(places_.run_dir, "");
@@ -101,6 +109,9 @@ void Fleet::GiveBackStale() {
 
 void Fleet::GiveBackAtEnd() {
   if (!instances_.empty()) return;
+  for (auto& [address, interface] : interfaces_) {
+    interface->GiveBack().IgnoreError();
+  }
   std::vector<UniqueFd> helpers;
   for (auto& [address, card] : cards_) {
     if (leaving_cards_.count(address) != 0) continue;

@@ -166,6 +166,12 @@ absl::Status Platform::TakeOver(ParkedEntry entry) {
       addresses[name.device_key()] = name.address();
     }
     policy::KeepAddresses(addresses, &scenario.devices);
+    // Was judged when it was taken; a takeover changes nothing (S5).
+    for (pci::PciDeviceInfo& device : scenario.devices) {
+      if (parked_.count("interface/" + device.address) != 0) {
+        device.used_by.clear();
+      }
+    }
     policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
     RestorePlanNames(entry, &plan);
     fleet_->Restore(std::move(plan), &parked_);

@@ -109,6 +109,12 @@ v1::Status Platform::GetStatus() {
           absl::StrCat("NIC ", address, ": ", card->down_reason()));
     }
   }
+  for (const auto& [address, interface] : fleet_->interfaces()) {
+    if (interface->device() == nullptr) {
+      status.add_warning(
+          absl::StrCat("NIC ", address, ": ", interface->down_reason()));
+    }
+  }
   for (const policy::PlanEntry& entry : fleet_->plan().entries) {
     if (entry.refused.empty()) continue;
     status.add_warning(

@@ -52,6 +52,7 @@ class CheckedQueue final : public Queue {
     contract_.Observe(Contract::Event::kIrq);
     queue_.ArmIrqs();
   }
+  int wake_fd() const override { return queue_.wake_fd(); }
 
  private:
   Queue& queue_;

@@ -134,6 +134,7 @@ void DataPath::SortFrame(std::span<const Descriptor> frame) {
   const uint32_t longest = segment != 0 ? header + segment : bytes;
   if (bytes < limits_.min_frame_bytes || longest > limits_.max_frame_bytes ||
       header > limits_.max_segment_header_bytes ||
+      frame.size() > limits_.max_pieces ||
       (checksum && !ServesChecksum(first))) {
     Bump(counters_.tx_dropped_invalid);
     Refuse(frame, AckStatus::kInvalid);
@@ -176,7 +177,7 @@ size_t DataPath::HarvestRx() {
   for (const RxPiece& piece : std::span(harvested_).first(count)) {
     if (piece.status == RxStatus::kGood) {
       descriptors_[filled_count++] = {
-          .offset = piece.buffer << buffer_shift_,
+          .offset = (piece.buffer << buffer_shift_) + piece.offset,
           .length = piece.length,
           .flags =
               static_cast<uint16_t>((piece.more ? kMore : 0) |

@@ -28,7 +28,8 @@ struct TxLimits {
   uint32_t max_checksum_position = 0;
   bool only_tcp_udp_checksums = false;
   uint32_t max_segment_header_bytes = 0;  // 0: no segmentation.
-  bool checksum = false;                  // kChecksumNeeded is served.
+  uint32_t max_pieces = kMaxFramePieces;
+  bool checksum = false;  // kChecksumNeeded is served.
   bool link_up = false;
 };
 

@@ -26,6 +26,37 @@ absl::StatusOr<UniqueFd> TakeFd(std::vector<UniqueFd>& fds, uint32_t index,
   return std::move(fds[index]);
 }
 
+absl::StatusOr<SessionSocket> TakeSocket(
+    const platform::InterfaceSocket& message, std::vector<UniqueFd>& fds) {
+  SessionSocket socket;
+  ASSIGN_OR_RETURN(socket.socket,
+                   TakeFd(fds, message.socket_fd(), "socket.socket_fd"));
+  if (message.has_xdp()) {
+    const auto& rings = message.xdp();
+    socket.rings = XdpRings{rings.fill_entries(), rings.completion_entries(),
+                            rings.rx_entries(),   rings.tx_entries(),
+                            rings.rx_headroom(),  rings.chains()};
+    return socket;
+  }
+  if (!message.has_packet()) {
+    return absl::InvalidArgumentError(
+        "device grant: a socket with neither packet nor xdp rings");
+  }
+  const auto& rings = message.packet();
+  PacketRings packet{rings.rx_block_bytes(),
+                     rings.rx_blocks(),
+                     rings.tx_frame_bytes(),
+                     rings.tx_frames(),
+                     {},
+                     {}};
+  ASSIGN_OR_RETURN(packet.tx_data,
+                   TakeFd(fds, rings.tx_data_fd(), "socket.packet.tx_data_fd"));
+  ASSIGN_OR_RETURN(packet.rx_data,
+                   TakeFd(fds, rings.rx_data_fd(), "socket.packet.rx_data_fd"));
+  socket.rings = std::move(packet);
+  return socket;
+}
+
 absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
                                          std::vector<UniqueFd>& fds) {
   SessionGrant session;
@@ -48,6 +79,11 @@ absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
                                                 "session.tx_doorbell_fd"));
   ASSIGN_OR_RETURN(provider.rx_doorbell, TakeFd(fds, message.rx_doorbell_fd(),
                                                 "session.rx_doorbell_fd"));
+  if (message.has_socket()) {
+    ASSIGN_OR_RETURN(session.socket, TakeSocket(message.socket(), fds));
+    session.socket->geometry = provider.geometry;
+    session.socket->rx_iova = session.rx_iova;
+  }
   return session;
 }
 
@@ -110,12 +146,24 @@ absl::Status TakeAnyBus(const platform::DeviceGrant& message,
       ASSIGN_OR_RETURN(grant->bus, TakeBus(message.vfio(), fds));
       return absl::OkStatus();
     }
+    case platform::DeviceGrant::kInterface: {
+      InterfaceGrant bus;
+      const std::string& mac = message.interface().mac();
+      if (mac.size() != bus.mac.size()) {
+        return absl::InvalidArgumentError(absl::StrCat(
+            "device grant: interface.mac of ", mac.size(), " bytes"));
+      }
+      std::copy(mac.begin(), mac.end(), bus.mac.begin());
+      bus.state = ParseInterfaceState(message.interface().state());
+      grant->bus = bus;
+      return absl::OkStatus();
+    }
     case platform::DeviceGrant::BUS_NOT_SET:
       break;
   }
   return absl::InvalidArgumentError(
-      "device grant: no bus that this driver knows; it knows vfio_user and "
-      "vfio");
+      "device grant: no bus that this driver knows; it knows vfio_user, vfio "
+      "and interface");
 }
 
 }  // namespace
@@ -159,6 +207,12 @@ absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
 absl::StatusOr<SessionGrant> ParseSessionGrant(
     const platform::SessionGrant& message, std::vector<UniqueFd> fds) {
   return TakeSession(message, fds);
+}
+
+LinuxInterface::State ParseInterfaceState(
+    const platform::InterfaceState& message) {
+  return {message.mtu(),
+          {message.link_up(), message.speed_mbps(), message.full_duplex()}};
 }
 
 absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message) {

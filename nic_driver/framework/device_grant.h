@@ -4,6 +4,7 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_DEVICE_GRANT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 #include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/linux_interface.h"
 #include "nic_driver/framework/platform_channel.h"
 #include "nic_model/vfio_user/client.h"
 #include "packet_stream/provider.h"
@@ -23,6 +25,7 @@ struct SessionGrant {
   packet_stream::ProviderGrant provider;
   uint64_t tx_iova = 0;
   uint64_t rx_iova = 0;
+  std::optional<SessionSocket> socket;  // With a Linux interface.
 };
 
 struct VfioUserGrant {
@@ -42,9 +45,14 @@ struct VfioGrant {
   std::string config_space;
 };
 
+struct InterfaceGrant {
+  MacAddress mac = {};
+  LinuxInterface::State state;
+};
+
 struct DeviceGrant {
   PciIdentity identity;
-  std::variant<VfioUserGrant, VfioGrant> bus;
+  std::variant<VfioUserGrant, VfioGrant, InterfaceGrant> bus;
   UniqueFd platform;
   UniqueFd counters;
   std::vector<UniqueFd> irqs;
@@ -62,6 +70,9 @@ absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
 // A session that comes later, in OpenSession.
 absl::StatusOr<SessionGrant> ParseSessionGrant(
     const platform::SessionGrant& message, std::vector<UniqueFd> fds);
+
+LinuxInterface::State ParseInterfaceState(
+    const platform::InterfaceState& message);
 
 // InvalidArgument for a MAC address that is none, or an absurd MTU.
 absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message);

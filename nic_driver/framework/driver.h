@@ -58,6 +58,8 @@ struct NicFacts {
   // The NIC finds the checksum by the header that it is of: no other than TCP's
   // and UDP's.
   bool only_tcp_udp_checksums = false;
+  // Pieces that a frame to send may be in.
+  uint32_t max_tx_pieces = packet_stream::kMaxFramePieces;
   // With kOffloadTxTcpSegmentation: the largest headers that it takes.
   uint32_t max_segment_header_bytes = 0;
   // At least 1, at most what the context asked for.
@@ -109,6 +111,7 @@ struct RxPiece {
   bool more = false;  // The frame goes on in the next piece.
   bool checksum_good = false;
   RxStatus status = RxStatus::kGood;
+  uint16_t offset = 0;  // Of its first byte in the buffer.
 };
 
 // A piece of a frame to send.
@@ -175,6 +178,8 @@ class DmaPlatform {
   virtual Task<absl::Status> DmaEnabled() = 0;
 };
 
+class LinuxInterface;  // linux_interface.h
+
 // All of it outlives the driver.
 struct DriverContext {
   EventLoop& loop;  // The control thread's: not for queues.
@@ -184,6 +189,8 @@ struct DriverContext {
   uint32_t irq_vectors = 0;
   // The most queues that are of use: there will be no session of more lanes.
   uint32_t queues = 1;
+  // Of a Linux interface, which has no registers: `device` answers nothing.
+  LinuxInterface* interface = nullptr;
 };
 
 // A receive and a transmit ring, which serve one lane of a session.
@@ -211,6 +218,11 @@ class Queue {
   // Lets this queue's interrupts that fired fire again. One that became due
   // since fires at once.
   virtual void ArmIrqs() = 0;
+
+  // In place of interrupts: a descriptor that wakes the queue's loop (EPOLLIN,
+  // EPOLLOUT, edge-triggered) whenever there is more to harvest or to reap. The
+  // same from Start to Stop; -1: there is none.
+  virtual int wake_fd() const { return -1; }
 };
 
 class Driver {

@@ -3,7 +3,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
@@ -27,7 +29,23 @@ constexpr std::chrono::milliseconds kBlockedDelay{1};
 // Ethernet header and one VLAN tag around the mtu's payload.
 constexpr uint32_t kFrameOverheadBytes = 14 + 4;
 
+// In place of the registers that a Linux interface has not.
+class NoRegisters final : public PciDevice {
+ public:
+  uint32_t Read32(int, uint32_t) override { return ~uint32_t{0}; }
+  void Write32(int, uint32_t, uint32_t) override {}
+  uint32_t Read(int, uint32_t, int) override { return ~uint32_t{0}; }
+  void Write(int, uint32_t, int, uint32_t) override {}
+  absl::StatusOr<uint32_t> ReadConfig(uint32_t, int) override {
+    return absl::UnimplementedError("a Linux interface has no config space");
+  }
+  bool gone() const override { return false; }
+};
+
 absl::StatusOr<std::unique_ptr<PciDevice>> OpenDevice(DeviceGrant& grant) {
+  if (std::holds_alternative<InterfaceGrant>(grant.bus)) {
+    return std::make_unique<NoRegisters>();
+  }
   if (auto* vfio = std::get_if<VfioGrant>(&grant.bus)) {
     return VfioDevice::Create(std::move(*vfio));
   }
@@ -61,6 +79,9 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
       Mapping::MapSealed(grant.counters.get(), kPageBytes, Access::kReadWrite));
   counters_ = counters_page_.As<DriverCounters>();
   ASSIGN_OR_RETURN(device_, OpenDevice(grant));
+  if (const auto* bus = std::get_if<InterfaceGrant>(&grant.bus)) {
+    interface_ = std::make_unique<LinuxInterface>(bus->mac, bus->state);
+  }
   PciDevice* device = device_.get();
   if (grant.trace_registers) {
     trace_ = std::make_unique<TracingDevice>(*device_);
@@ -85,8 +106,12 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
   config_ = std::move(grant.config);
   granted_sessions_ = std::move(grant.sessions);
   driver_ = std::make_unique<CheckedDriver>(
-      factory_(DriverContext{loop_, *device, *platform_, grant.identity,
-                             static_cast<uint32_t>(irqs_.size())}));
+      factory_(DriverContext{.loop = loop_,
+                             .device = *device,
+                             .platform = *platform_,
+                             .identity = grant.identity,
+                             .irq_vectors = static_cast<uint32_t>(irqs_.size()),
+                             .interface = interface_.get()}));
   return WatchDescriptors();
 }
 
@@ -125,6 +150,9 @@ Task<absl::Status> Runtime::BringUp() {
       granted_sessions_.empty()
           ? kDefaultBufferBytes
           : granted_sessions_.front().provider.geometry.buffer_bytes;
+  if (interface_ != nullptr && !granted_sessions_.empty()) {
+    interface_->Offer(std::move(granted_sessions_.front().socket));
+  }
   CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
   for (SessionGrant& session : granted_sessions_) {
     BindSession(std::move(session));
@@ -203,6 +231,9 @@ Task<absl::Status> Runtime::Control() {
       if (!status.ok()) LogError(status.message());
       co_return absl::OkStatus();
     }
+    case platform::ToDriver::kInterfaceState:
+      OnInterfaceState(ParseInterfaceState(request.message.interface_state()));
+      co_return absl::OkStatus();
     default:
       LogWarning("platform channel: a message that this driver does not know");
       co_return absl::OkStatus();
@@ -214,6 +245,7 @@ Task<absl::Status> Runtime::OpenSession(SessionGrant& grant) {
   // time before, which are none of this client's business.
   if (data_path_->session() == nullptr) {
     CO_RETURN_IF_ERROR(co_await StopTraffic());
+    if (interface_ != nullptr) interface_->Offer(std::move(grant.socket));
     CO_RETURN_IF_ERROR(
         co_await StartTraffic(grant.provider.geometry.buffer_bytes));
   }
@@ -302,8 +334,18 @@ Task<absl::Status> Runtime::Leave() {
   co_return absl::OkStatus();
 }
 
+void Runtime::OnInterfaceState(const LinuxInterface::State& state) {
+  if (interface_ == nullptr) return;
+  interface_->set_state(state);
+  if (!attached_) return;  // Attach will find it.
+  facts_.max_mtu = state.mtu;
+  ApplyLimits();
+  SetLink(driver_->Link());
+}
+
 absl::Status Runtime::Configure(const NicConfig& config) {
-  if (config.mtu > facts_.max_mtu) {
+  // An interface's MTU is its owner's affair, and may change at any time.
+  if (config.mtu > facts_.max_mtu && interface_ == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat("configure: an mtu of ", config.mtu,
                      "; this NIC takes at most ", facts_.max_mtu));
@@ -403,6 +445,19 @@ void Runtime::WatchDoorbell() {
     return;
   }
   doorbell_watch_ = *watch;
+  const int wake_fd = driver_->queue(0).wake_fd();
+  if (wake_fd < 0) return;
+  // What there is to do, the poller finds; edges, so that a socket whose frames
+  // have no buffers to go to does not keep the loop awake.
+  watch = loop_.Watch(wake_fd, EPOLLIN | EPOLLOUT | EPOLLET, [this](uint32_t) {
+    Bump(counters_->interrupts);
+    ReadStatisticsLater();
+  });
+  if (!watch.ok()) {
+    Fail(watch.status());
+    return;
+  }
+  wake_watch_ = *watch;
 }
 
 void Runtime::UnwatchDoorbell() {
@@ -410,6 +465,7 @@ void Runtime::UnwatchDoorbell() {
   loop_.Unwatch(doorbell_watch_);
   doorbell_watch_ = 0;
   doorbell_armed_ = false;
+  if (wake_watch_ != 0) loop_.Unwatch(std::exchange(wake_watch_, 0));
 }
 
 void Runtime::SetLink(LinkStatus link) {
@@ -430,10 +486,12 @@ void Runtime::SayLink() {
 void Runtime::ApplyLimits() {
   data_path_->SetLimits(
       {.min_frame_bytes = facts_.min_tx_frame_bytes,
-       .max_frame_bytes = config_.mtu + kFrameOverheadBytes,
+       .max_frame_bytes =
+           std::min(config_.mtu, facts_.max_mtu) + kFrameOverheadBytes,
        .max_checksum_position = facts_.max_checksum_position,
        .only_tcp_udp_checksums = facts_.only_tcp_udp_checksums,
        .max_segment_header_bytes = facts_.max_segment_header_bytes,
+       .max_pieces = facts_.max_tx_pieces,
        .checksum = config_.tx_checksum,
        .link_up = link_.up});
 }
@@ -452,7 +510,9 @@ uint64_t Runtime::work_done() const {
 }
 
 bool Runtime::work_waiting() const {
-  return traffic_ && data_path_->tx_pending();
+  // The kernel keeps what cannot leave until the interface is up again.
+  return traffic_ && data_path_->tx_pending() &&
+         (interface_ == nullptr || link_.up);
 }
 
 void Runtime::Fail(absl::Status status) {

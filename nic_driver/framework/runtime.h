@@ -30,6 +30,7 @@
 #include "nic_driver/framework/data_path.h"
 #include "nic_driver/framework/device_grant.h"
 #include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/linux_interface.h"
 #include "nic_driver/framework/platform_channel.h"
 #include "nic_driver/framework/trace.h"
 
@@ -81,6 +82,7 @@ class Runtime {
   Task<absl::Status> StartTraffic(uint32_t rx_buffer_bytes);
   Task<absl::Status> Leave();
   absl::Status Configure(const NicConfig& config);
+  void OnInterfaceState(const LinuxInterface::State& state);
   void RunControl(Task<absl::Status> task);
   void BindSession(SessionGrant grant);
 
@@ -106,6 +108,7 @@ class Runtime {
   Mapping counters_page_;
   DriverCounters* counters_ = nullptr;
   std::unique_ptr<PciDevice> device_;
+  std::unique_ptr<LinuxInterface> interface_;  // Null: a PCI device.
   std::unique_ptr<TracingDevice> trace_;
   std::unique_ptr<PlatformChannel> platform_;
   std::vector<UniqueFd> irqs_;
@@ -129,6 +132,7 @@ class Runtime {
 
   std::vector<EventLoop::WatchId> watches_;
   EventLoop::WatchId doorbell_watch_ = 0;
+  EventLoop::WatchId wake_watch_ = 0;
   EventLoop::PollerId poller_ = 0;
   EventLoop::TimerId statistics_timer_ = 0;
   EventLoop::TimerId blocked_timer_ = 0;

@@ -14,7 +14,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
+#include "packet_stream/geometry.h"
+#include "platform_service/api/driver.pb.h"
 #include "platform_service/devices/iova_allocator.h"
+#include "platform_service/parking/parking_lot.h"
 
 namespace bulkhead::platform {
 
@@ -24,6 +27,13 @@ enum class DeviceAccess : uint8_t { kRead, kWrite };
 // Tells of a step as it ends: kind and text of an event.
 using StepRecorder =
     std::function<void(absl::string_view kind, absl::string_view text)>;
+
+// A session's frame memory; descriptors stay the session's.
+struct SessionMemory {
+  int tx_data_fd = -1;
+  int rx_data_fd = -1;
+  packet_stream::SessionGeometry geometry;
+};
 
 // Errors other than InvalidArgument and ResourceExhausted mean that the device
 // does not behave: the caller takes it out of service.
@@ -54,6 +64,18 @@ class DeviceOwner {
   absl::Status AdoptMapping(uint64_t iova, uint64_t bytes);
   // When it returns ok, no access is under way or can follow.
   absl::Status Unmap(uint64_t iova, uint64_t bytes, UniqueFd memory);
+
+  // Whether the device can serve such a session; InvalidArgument says why not.
+  virtual absl::Status CheckSession(
+      const packet_stream::SessionGeometry&) const {
+    return absl::OkStatus();
+  }
+  // Adds what a driver needs of this device for one session, besides addresses
+  // that are mapped: nothing, where the device reaches memory by itself.
+  virtual absl::Status AddToSession(const SessionMemory&, SessionGrant*,
+                                    FdList*) {
+    return absl::OkStatus();
+  }
 
   virtual uint32_t irq_count() const = 0;
   // Vector i signals events[i].

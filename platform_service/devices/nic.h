@@ -25,6 +25,14 @@ class Nic {
   // A new way to the device for a driver. Does not wait.
   virtual absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() = 0;
 
+  // Of a Linux interface: what its driver is told when it changes. Null for any
+  // other.
+  virtual const InterfaceState* interface_state() const { return nullptr; }
+  // How frames get to it and from it, for people; empty: by DMA.
+  virtual std::string Mode() const { return ""; }
+  // What of an instance's configuration the platform service sees to.
+  virtual void Configure(const NicConfig&) {}
+
   // Work is waiting for the NIC: if it hangs, that matters from now on.
   virtual void Attend() {}
 

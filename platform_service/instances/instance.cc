@@ -137,7 +137,15 @@ absl::Status Instance::SetUpDevice(DeviceOwner& device) {
   RETURN_IF_ERROR(device.ResetAndVerify({}));
   RETURN_IF_ERROR(MakeIrqs(device));
   RETURN_IF_ERROR(rings_.Renew(device));
-  if (session_ != nullptr) RETURN_IF_ERROR(session_->MapFor(device));
+  if (session_ != nullptr) {
+    const absl::Status mapped = session_->MapFor(device);
+    // The session's fault: it was opened while there was no device to ask.
+    if (absl::IsInvalidArgument(mapped)) {
+      CloseSession(std::string(mapped.message()));
+    } else {
+      RETURN_IF_ERROR(mapped);
+    }
+  }
   device_ready_ = true;
   if (phase_ != Phase::kParked) reason_.clear();
   return absl::OkStatus();
@@ -177,6 +185,20 @@ void Instance::OnDeviceDown(const std::string& reason) {
   } else if (begun_ && !removing_) {
     link_.Restart(spec_.name);
   }
+  ParkLater();
+}
+
+// What the driver is about to be granted has the new state already.
+void Instance::OnInterfaceChanged() {
+  const InterfaceState* state = nic_.interface_state();
+  if (state == nullptr || channel_ == nullptr) return;
+  ToDriver message;
+  *message.mutable_interface_state() = *state;
+  channel_->Send(message);
+  if (!facts_.attached) return;
+  facts_.max_mtu = state->mtu();
+  facts_.mtu = std::min(spec_.rule.config.mtu, facts_.max_mtu);
+  ShowStatus();
   ParkLater();
 }
 
@@ -348,13 +370,14 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   next_.bus.reset();
   if (session_ != nullptr) {
     RETURN_IF_ERROR(session_->MapFor(device));
-    RETURN_IF_ERROR(session_->AppendGrant(grant.add_session(), &fds));
+    RETURN_IF_ERROR(session_->AppendGrant(&device, grant.add_session(), &fds));
     session_offered_ = true;
   }
   begun_ = true;
   begun_generation_ = generation_ + 1;
   begin_ns_ = MonotonicNs();
   told_config_ = spec_.rule.config;
+  nic_.Configure(grant.config());
   link_.Begin(spec_.name, grant.SerializeAsString(), fds.fds());
   phase_ = Phase::kGranting;
   Record("granted", spec_.device.address);
@@ -428,6 +451,7 @@ void Instance::TellConfig() {
   told_config_ = spec_.rule.config;
   ToDriver message;
   *message.mutable_configure()->mutable_config() = MakeNicConfig(told_config_);
+  nic_.Configure(message.configure().config());
   channel_->Send(message);
 }
 

@@ -107,6 +107,8 @@ class Instance {
 
   void OnDeviceUp(const pci::PciDeviceInfo& device);
   void OnDeviceDown(const std::string& reason);
+  // Nic::interface_state() is another one.
+  void OnInterfaceChanged();
   // The IOMMU blocked an access of the device: its driver gave it an address
   // that it has not (S3).
   void OnDmaFault(const std::string& text);
@@ -142,6 +144,8 @@ class Instance {
   const CounterTotals& counters() const { return counters_; }
   // Why it does not run; empty when it does.
   const std::string& reason() const { return reason_; }
+  // How frames get to the NIC and from it, for people; may be empty.
+  std::string mode() const { return nic_.Mode(); }
   void set_reason(const std::string& reason) { reason_ = reason; }
 
  private:
@@ -179,7 +183,8 @@ class Instance {
   // An error that is the device's fault takes the device out; true then.
   bool FailDevice(const absl::Status& status);
 
-  void OfferSession();
+  // `again`: a driver that has it is to take no notice.
+  void OfferSession(bool again = false);
   void ShowStatus();
   // The session may have work for the driver: see progress_check.h.
   void WatchProgress();

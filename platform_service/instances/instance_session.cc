@@ -46,7 +46,7 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
 }
 
 // A driver that is closing a session gets the next one when that is done.
-void Instance::OfferSession() {
+void Instance::OfferSession(bool again) {
   if (session_ == nullptr || session_offered_ || !closing_.empty() ||
       phase_ != Phase::kAttached || !device_ready_) {
     return;
@@ -56,6 +56,7 @@ void Instance::OfferSession() {
   absl::Status status = session_->MapFor(*nic_.device());
   if (FailDevice(status)) return;
   status = session_->AppendGrant(
+      again ? nullptr : nic_.device(),
       message.mutable_open_session()->mutable_session(), &fds);
   if (!status.ok()) {
     return CloseSession(absl::StrCat("internal error: ", status.message()));
@@ -169,7 +170,7 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
   // driver takes one of an epoch that it serves for a repetition.
   if (session_offered_ && phase_ == Phase::kAttached) {
     session_offered_ = false;
-    OfferSession();
+    OfferSession(true);
   }
 }
 

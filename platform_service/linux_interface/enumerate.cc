@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "base/errno_status.h"
 #include "platform_service/linux_interface/ethtool.h"
 #include "platform_service/linux_interface/netlink.h"
@@ -78,11 +77,6 @@ absl::Status ReadUses(NetlinkSocket& kernel, Namespace* found) {
           true;
     }
   });
-}
-
-std::string MacText(const MacAddress& mac) {
-  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-                         mac[2], mac[3], mac[4], mac[5]);
 }
 
 absl::Status Read(const std::string& name,

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "base/errno_status.h"
 
 namespace bulkhead::platform {
@@ -90,6 +91,11 @@ std::string AddressText(int family, Bytes bytes, int prefix) {
 }
 
 }  // namespace
+
+std::string MacText(const MacAddress& mac) {
+  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+                         mac[2], mac[3], mac[4], mac[5]);
+}
 
 std::optional<LinkMessage> ReadLink(Bytes message) {
   const uint16_t type = TypeOf(message);

@@ -19,6 +19,8 @@
 namespace bulkhead::platform {
 
 using MacAddress = std::array<uint8_t, 6>;
+// "02:00:00:00:00:01"
+std::string MacText(const MacAddress& mac);
 
 // What an RTM_NEWLINK or RTM_DELLINK message says.
 struct LinkMessage {

@@ -191,7 +191,8 @@ absl::Status Session::PrepareGrant() {
   return absl::OkStatus();
 }
 
-absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
+absl::Status Session::AppendGrant(DeviceOwner* device, SessionGrant* grant,
+                                  FdList* fds) {
   RETURN_IF_ERROR(PrepareGrant());
   packet_stream::ProviderGrant provider = std::move(next_grant_);
   grant->set_session_id(identity_.id);
@@ -206,13 +207,18 @@ absl::Status Session::AppendGrant(SessionGrant* grant, FdList* fds) {
       fds->Own(std::move(provider.provider_control)));
   grant->set_tx_doorbell_fd(fds->Own(std::move(provider.tx_doorbell)));
   grant->set_rx_doorbell_fd(fds->Own(std::move(provider.rx_doorbell)));
+  // Whatever it brings: the provider of this epoch may have it.
   granted_ = true;
-  return absl::OkStatus();
+  if (device == nullptr) return absl::OkStatus();
+  return device->AddToSession(
+      {areas_.tx_data_fd(), areas_.rx_data_fd(), identity_.geometry}, grant,
+      fds);
 }
 
 absl::Status Session::MapFor(DeviceOwner& device) {
   if (mapped_) return absl::OkStatus();
   const auto& geometry = identity_.geometry;
+  RETURN_IF_ERROR(device.CheckSession(geometry));
   ASSIGN_OR_RETURN(const UniqueFd tx_data, ReopenReadOnly(areas_.tx_data_fd()));
   ASSIGN_OR_RETURN(tx_iova_, device.Map(tx_data.get(), geometry.TxDataBytes(),
                                         DeviceAccess::kRead));

@@ -64,8 +64,10 @@ class Session {
   // Makes ahead the descriptors that the next AppendGrant takes.
   absl::Status PrepareGrant();
   // What a generation of the driver gets of this session. It has this epoch
-  // from now on.
-  absl::Status AppendGrant(SessionGrant* grant, FdList* fds);
+  // from now on. Without a device it is a repetition, for a driver that has the
+  // session: what a device adds is had once.
+  absl::Status AppendGrant(DeviceOwner* device, SessionGrant* grant,
+                           FdList* fds);
 
   absl::Status MapFor(DeviceOwner& device);
   // When it returns ok, the NIC cannot reach the session any more.

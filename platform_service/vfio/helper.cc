@@ -17,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/log.h"
+#include "platform_service/linux_interface/interface_taker.h"
 #include "platform_service/vfio/function_taker.h"
 
 extern char** environ;
@@ -87,6 +88,14 @@ void KeepOnly(int a, int b) {
     if (::open("/dev/null", O_RDWR) < 0) return;
   }
   if (::chdir("/") != 0) return;
+}
+
+// Nothing of theirs has to be waited for.
+bool GiveBackInterfaces(const std::string& run_dir) {
+  const absl::Status status =
+      InterfaceTaker(InterfaceRecordsOf(run_dir)).GiveBackAll();
+  if (!status.ok()) LogError(status.message());
+  return status.ok();
 }
 
 // Each in a process of its own: one that has to wait must not hold up the rest.
@@ -167,7 +176,8 @@ int RunGiveBack(const std::string& run_dir, const std::string& address) {
     const UniqueFd lock(
         ::open(GuardLock(run_dir).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (lock.valid()) ::flock(lock.get(), LOCK_EX);
-    const int exit_status = GiveBackEach(taker);
+    int exit_status = GiveBackEach(taker);
+    if (!GiveBackInterfaces(run_dir)) exit_status = 1;
     RemoveLock(run_dir, lock);
     return exit_status;
   }
@@ -205,11 +215,13 @@ int RunGuard(const std::string& run_dir, pid_t supervisor) {
   }
   FunctionTaker taker(std::make_unique<Sysfs>(), RecordsOf(run_dir));
   int exit_status = 0;
-  if (!taker.Taken().empty()) {
+  if (!taker.Taken().empty() ||
+      !InterfaceTaker(InterfaceRecordsOf(run_dir)).Taken().empty()) {
     const std::string log = run_dir + "/log/guard.log";
     const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd >= 0) ::dup2(fd, STDERR_FILENO);
     exit_status = GiveBackEach(taker);
+    if (!GiveBackInterfaces(run_dir)) exit_status = 1;
   }
   RemoveLock(run_dir, lock);
   return exit_status;

@@ -52,7 +52,10 @@ class VethLab {
 
  private:
   static bool Run(const std::string& command) {
-    return std::system(absl::StrCat(command, " >/dev/null 2>&1").c_str()) == 0;
+    // Where ip and ethtool are, which a test's PATH may leave out.
+    return std::system(absl::StrCat("PATH=$PATH:/usr/sbin:/sbin; ", command,
+                                    " >/dev/null 2>&1")
+                           .c_str()) == 0;
   }
 
   std::vector<std::string> names_;

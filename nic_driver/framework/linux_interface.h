@@ -1,0 +1,79 @@
+// A Linux interface as its driver sees it: facts that the platform service
+// tells, and a socket that comes with each session.
+//
+// The driver is in no network namespace of the host and has no privilege: the
+// socket was opened and bound for it, and its rings are what it works with.
+#ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_LINUX_INTERFACE_H_
+#define BULKHEAD_NIC_DRIVER_FRAMEWORK_LINUX_INTERFACE_H_
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <variant>
+
+#include "base/unique_fd.h"
+#include "nic_driver/framework/driver.h"
+#include "packet_stream/geometry.h"
+
+namespace bulkhead::nic_driver {
+
+// Of a packet socket, see platform_service/api/driver.proto.
+struct PacketRings {
+  uint32_t rx_block_bytes = 0;
+  uint32_t rx_blocks = 0;
+  uint32_t tx_frame_bytes = 0;
+  uint32_t tx_frames = 0;
+  UniqueFd tx_data;  // Frame memory, read-only.
+  UniqueFd rx_data;  // The same, writable.
+};
+
+// Of an XDP socket.
+struct XdpRings {
+  uint32_t fill_entries = 0;
+  uint32_t completion_entries = 0;
+  uint32_t rx_entries = 0;
+  uint32_t tx_entries = 0;
+  uint32_t rx_headroom = 0;
+  bool chains = false;
+};
+
+struct SessionSocket {
+  UniqueFd socket;
+  std::variant<PacketRings, XdpRings> rings;
+  packet_stream::SessionGeometry geometry;
+  uint64_t rx_iova = 0;  // Of the first rx buffer.
+};
+
+// Threading: one thread.
+class LinuxInterface {
+ public:
+  struct State {
+    uint32_t mtu = 0;
+    LinkStatus link;
+  };
+
+  LinuxInterface(MacAddress mac, const State& state)
+      : mac_(mac), state_(state) {}
+
+  const MacAddress& mac() const { return mac_; }
+  const State& state() const { return state_; }
+  void set_state(const State& state) { state_ = state; }
+
+  // The socket of the session that the next Start is for.
+  void Offer(std::optional<SessionSocket> socket) {
+    offered_ = std::move(socket);
+  }
+  // The driver's from now on. nullopt: Start is for no session.
+  std::optional<SessionSocket> TakeSocket() {
+    return std::exchange(offered_, std::nullopt);
+  }
+
+ private:
+  const MacAddress mac_;
+  State state_;
+  std::optional<SessionSocket> offered_;
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_LINUX_INTERFACE_H_

@@ -1,0 +1,60 @@
+// Opens the sockets through which a driver moves an interface's frames. All
+// that takes a privilege is done here; what the driver gets is a descriptor
+// with rings to map.
+//
+// Requires: the calling thread is in the interface's network namespace, as
+//   root.
+#ifndef BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_INTERFACE_SOCKET_H_
+#define BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_INTERFACE_SOCKET_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "packet_stream/geometry.h"
+#include "platform_service/devices/device_owner.h"
+
+namespace bulkhead::platform {
+
+// A packet socket (packet(7)) with TPACKET_V3 rings, bound to the interface. In
+// its mapping the transmit ring follows the receive ring.
+struct PacketSocket {
+  UniqueFd fd;
+  uint32_t rx_block_bytes = 0;
+  uint32_t rx_blocks = 0;
+  uint32_t tx_frame_bytes = 0;
+  uint32_t tx_frames = 0;
+};
+absl::StatusOr<PacketSocket> OpenPacketSocket(int interface_index,
+                                              uint32_t mtu);
+
+// Keeps the interface promiscuous for as long as it is open; it carries no
+// frames.
+absl::StatusOr<UniqueFd> OpenPromiscuity(int interface_index);
+
+// An XDP socket (AF_XDP) on one queue of the interface. Its UMEM is the
+// session's frame memory itself: tx data from 0, rx data behind it. The kernel
+// keeps the pages; no mapping of them is left in this process.
+struct XdpSocket {
+  UniqueFd fd;
+  uint32_t fill_entries = 0;  // Of the four rings.
+  uint32_t completion_entries = 0;
+  uint32_t rx_entries = 0;
+  uint32_t tx_entries = 0;
+  uint32_t rx_headroom = 0;  // Of a received frame in its buffer.
+  bool chains = false;       // A frame may be in several pieces.
+  bool zero_copy = false;
+};
+// Waits up to 200 ms for a predecessor's socket to leave the queue, which the
+// kernel does some time after it was closed. Errors: InvalidArgument for a
+// session whose buffers cannot be UMEM; ResourceExhausted when the queue stays
+// another socket's.
+absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
+                                        const SessionMemory& memory);
+// Whether a session's buffers can be UMEM.
+absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry);
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_INTERFACE_SOCKET_H_

@@ -1,0 +1,91 @@
+#include "platform_service/linux_interface/linux_owner.h"
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "base/shared_memory.h"
+#include "platform_service/linux_interface/interface_socket.h"
+#include "platform_service/linux_interface/network_namespace.h"
+
+namespace bulkhead::platform {
+namespace {
+
+// Of a session with one lane; each further lane would have one more.
+constexpr uint32_t kQueue = 0;
+
+}  // namespace
+
+absl::Status LinuxOwner::ClearBusMaster() {
+  return program_.has_value() ? program_->ClearSocket(kQueue)
+                              : absl::OkStatus();
+}
+
+absl::Status LinuxOwner::CheckSession(
+    const packet_stream::SessionGeometry& geometry) const {
+  return program_.has_value() ? CheckUmem(geometry) : absl::OkStatus();
+}
+
+absl::Status LinuxOwner::AddToSession(const SessionMemory& memory,
+                                      SessionGrant* grant, FdList* fds) {
+  return InNamespace(place_.network_namespace, [&] {
+    return program_.has_value() ? AddXdpSocket(memory, grant, fds)
+                                : AddPacketSocket(memory, grant, fds);
+  });
+}
+
+// The kernel has frames in rings of its own, so that the driver must copy: it
+// gets the frame memory, too. Data-blindness (S3) is for NICs that reach a
+// session's memory themselves.
+absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
+                                         SessionGrant* grant, FdList* fds) {
+  ASSIGN_OR_RETURN(PacketSocket socket, OpenPacketSocket(place_.index, mtu_));
+  ASSIGN_OR_RETURN(UniqueFd tx_data, ReopenReadOnly(memory.tx_data_fd));
+  InterfaceSocket* message = grant->mutable_socket();
+  message->set_socket_fd(fds->Own(std::move(socket.fd)));
+  auto* packet = message->mutable_packet();
+  packet->set_rx_block_bytes(socket.rx_block_bytes);
+  packet->set_rx_blocks(socket.rx_blocks);
+  packet->set_tx_frame_bytes(socket.tx_frame_bytes);
+  packet->set_tx_frames(socket.tx_frames);
+  packet->set_tx_data_fd(fds->Own(std::move(tx_data)));
+  packet->set_rx_data_fd(fds->Add(memory.rx_data_fd));
+  grant->set_tx_iova(0);
+  grant->set_rx_iova(0);
+  return absl::OkStatus();
+}
+
+absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
+                                      SessionGrant* grant, FdList* fds) {
+  ASSIGN_OR_RETURN(XdpSocket socket,
+                   OpenXdpSocket(place_.index, kQueue, memory));
+  RETURN_IF_ERROR(program_->SetSocket(kQueue, socket.fd.get()));
+  zero_copy_ = socket.zero_copy;
+  InterfaceSocket* message = grant->mutable_socket();
+  message->set_socket_fd(fds->Own(std::move(socket.fd)));
+  auto* xdp = message->mutable_xdp();
+  xdp->set_fill_entries(socket.fill_entries);
+  xdp->set_completion_entries(socket.completion_entries);
+  xdp->set_rx_entries(socket.rx_entries);
+  xdp->set_tx_entries(socket.tx_entries);
+  xdp->set_rx_headroom(socket.rx_headroom);
+  xdp->set_chains(socket.chains);
+  // Addresses in UMEM.
+  grant->set_tx_iova(0);
+  grant->set_rx_iova(memory.geometry.TxDataBytes());
+  return absl::OkStatus();
+}
+
+std::string LinuxOwner::Mode() const {
+  if (!program_.has_value()) return "af_packet, copied by the driver";
+  return absl::StrCat("af_xdp, ", program_->native() ? "native" : "generic",
+                      !zero_copy_.has_value() ? ""
+                      : *zero_copy_           ? ", zero-copy"
+                                              : ", copied once by the kernel");
+}
+
+void LinuxBus::AddTo(DeviceGrant* grant, FdList*) {
+  auto* bus = grant->mutable_interface();
+  *bus->mutable_state() = state_;
+  bus->set_mac(mac_);
+}
+
+}  // namespace bulkhead::platform

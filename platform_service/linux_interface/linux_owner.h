@@ -1,0 +1,96 @@
+// A Linux interface's owner. "DMA" is what the kernel does to the memory of a
+// driver's socket; it ends with the socket, or when its queue is led elsewhere.
+#ifndef BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_LINUX_OWNER_H_
+#define BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_LINUX_OWNER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "platform_service/devices/device_owner.h"
+#include "platform_service/devices/driver_bus.h"
+#include "platform_service/devices/nic.h"
+#include "platform_service/linux_interface/xdp_program.h"
+
+namespace bulkhead::platform {
+
+// A driver's socket is its own once it is granted: no descriptor of it stays
+// here, so that it ends with the driver (S4).
+class LinuxOwner final : public DeviceOwner {
+ public:
+  struct Place {
+    std::string network_namespace;  // Empty: this one.
+    int index = 0;
+  };
+
+  // With a program, sessions get XDP sockets, else packet sockets.
+  LinuxOwner(Place place, std::optional<XdpProgram> program)
+      : place_(std::move(place)), program_(std::move(program)) {}
+
+  // There is none.
+  absl::StatusOr<std::vector<uint8_t>> ReadConfigSpace() override {
+    return std::vector<uint8_t>();
+  }
+  absl::Status EnableBusMaster() override { return absl::OkStatus(); }
+  // No frame reaches a socket that there was.
+  absl::Status ClearBusMaster() override;
+  // A socket has no state that the next one would find.
+  absl::Status ResetAndVerify(const StepRecorder&) override {
+    return absl::OkStatus();
+  }
+  // Sockets are their own interrupts.
+  uint32_t irq_count() const override { return 0; }
+  absl::Status ArmIrqs(std::span<const int>) override {
+    return absl::OkStatus();
+  }
+  absl::Status RestoreIrqs() override { return absl::OkStatus(); }
+
+  absl::Status CheckSession(
+      const packet_stream::SessionGeometry& geometry) const override;
+  // Opens and binds the session's socket.
+  absl::Status AddToSession(const SessionMemory& memory, SessionGrant* grant,
+                            FdList* fds) override;
+
+  void set_mtu(uint32_t mtu) { mtu_ = mtu; }
+  const std::optional<XdpProgram>& program() const { return program_; }
+  // "af_xdp, native, copy": of the last session.
+  std::string Mode() const;
+
+ protected:
+  // The session's own descriptors are what reaches its memory.
+  absl::Status MapAt(uint64_t, uint64_t, int, DeviceAccess) override {
+    return absl::OkStatus();
+  }
+  absl::Status UnmapAt(uint64_t, uint64_t) override { return ClearBusMaster(); }
+
+ private:
+  absl::Status AddPacketSocket(const SessionMemory& memory, SessionGrant* grant,
+                               FdList* fds);
+  absl::Status AddXdpSocket(const SessionMemory& memory, SessionGrant* grant,
+                            FdList* fds);
+
+  const Place place_;
+  std::optional<XdpProgram> program_;
+  uint32_t mtu_ = 1500;
+  std::optional<bool> zero_copy_;  // Of the last XDP socket.
+};
+
+// What a driver is told of the interface; the sockets come with sessions.
+class LinuxBus final : public DriverBus {
+ public:
+  LinuxBus(const InterfaceState& state, std::string mac)
+      : state_(state), mac_(std::move(mac)) {}
+
+  absl::Status Prepare() override { return absl::OkStatus(); }
+  void AddTo(DeviceGrant* grant, FdList* fds) override;
+
+ private:
+  const InterfaceState state_;
+  const std::string mac_;  // Six bytes.
+};
+
+}  // namespace bulkhead::platform
+
+#endif  // BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_LINUX_OWNER_H_
