@@ -1,0 +1,74 @@
+// One receive queue of an interface and its transmit side: an XDP socket and
+// its four rings.
+#ifndef BULKHEAD_NIC_DRIVER_AF_XDP_XDP_QUEUE_H_
+#define BULKHEAD_NIC_DRIVER_AF_XDP_XDP_QUEUE_H_
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/unique_fd.h"
+#include "nic_driver/af_xdp/xdp_ring.h"
+#include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/linux_interface.h"
+
+namespace bulkhead::nic_driver {
+
+// Guarantees: an address that the kernel returns is believed only for a buffer
+//   that it was given and has not returned (S2, S7).
+// Threading: one thread.
+class XdpQueue {
+ public:
+  static absl::StatusOr<std::unique_ptr<XdpQueue>> Create(SessionSocket socket);
+
+  size_t RxRoom() const;
+  void RxRefill(std::span<const RxBuffer> buffers);
+  size_t RxHarvest(std::span<RxPiece> out);
+  size_t TxRoom() const;
+  void TxSubmit(std::span<const TxPiece> pieces);
+  size_t TxReap(std::span<TxDone> out);
+
+  int socket() const { return socket_.get(); }
+  // Frames that the kernel had no buffer or no room for, since the last call.
+  uint64_t TakeMissed();
+  // What is still in the rings. The queue is of no use after that.
+  StopReport Report();
+
+ private:
+  XdpQueue() = default;
+
+  absl::Status MapRings(const XdpRings& rings);
+  // The buffer of an address in the rx part of UMEM, if the kernel has it.
+  bool TakeBack(const xdp_desc& entry, RxPiece* piece);
+  void Collect();
+  void Kick();
+
+  UniqueFd socket_;
+  XdpRing<uint64_t> fill_;
+  XdpRing<uint64_t> completion_;
+  XdpRing<xdp_desc> rx_;
+  XdpRing<xdp_desc> tx_;
+
+  uint32_t buffer_shift_ = 0;   // log2 of the buffers' size.
+  uint64_t rx_base_ = 0;        // In UMEM; tx buffers are from 0.
+  std::vector<bool> rx_given_;  // By buffer: the kernel has it.
+  size_t rx_given_count_ = 0;
+
+  // Pieces in the order in which they were submitted: the kernel may finish
+  // them in another one. Free-running positions.
+  struct Sent {
+    TxDone piece;
+    bool done = false;
+  };
+  std::vector<Sent> sent_;
+  std::vector<uint32_t> sent_at_;  // By tx buffer: its position, while sent.
+  uint32_t sent_head_ = 0;
+  uint32_t sent_tail_ = 0;
+  uint64_t missed_ = 0;  // As the kernel counted when it was last asked.
+};
+
+}  // namespace bulkhead::nic_driver
+
+#endif  // BULKHEAD_NIC_DRIVER_AF_XDP_XDP_QUEUE_H_
