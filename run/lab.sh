@@ -8,6 +8,9 @@
 #   make_lab left right        # two network namespaces, as `ip netns` has them
 #   in_lab ip -n left addr add 192.0.2.1/24 dev nic0
 #   start_in_lab server ip netns exec right iperf3 -s     # its pid: $pid_server
+#
+# With lab_as_root=1 there is no user namespace: for what only root of the
+# machine may do, such as loading XDP programs.
 # shellcheck shell=bash
 
 skip() {  # skip REASON: ends the script, loudly, as one that did not run.
@@ -20,7 +23,9 @@ make_lab() {
   for tool in unshare nsenter ip; do
     command -v $tool >/dev/null || skip "there is no $tool; run run/setup"
   done
-  if ! unshare --user --map-root-user --net --mount true 2>"$work/lab.err"; then
+  local user=(--user --map-root-user) enter=(-U --preserve-credentials)
+  [ -z "${lab_as_root:-}" ] || user=() enter=()
+  if ! unshare "${user[@]}" --net --mount true 2>"$work/lab.err"; then
     skip "no user namespaces ($(tail -1 "$work/lab.err")); allow them (sysctl \
 user.max_user_namespaces, kernel.unprivileged_userns_clone, \
 kernel.apparmor_restrict_unprivileged_userns) or run as root"
@@ -28,14 +33,14 @@ kernel.apparmor_restrict_unprivileged_userns) or run as root"
   [ -c /dev/net/tun ] || skip 'there is no /dev/net/tun; load it: modprobe tun'
   mkfifo "$work/lab.ready"
   # `ip netns` keeps its names in /run/netns.
-  unshare --user --map-root-user --net --mount --propagation private sh -c '
+  unshare "${user[@]}" --net --mount --propagation private sh -c '
     mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up &&
       echo ready && exec sleep 3600' >"$work/lab.ready" 2>"$work/lab.err" &
   lab_pid=$!
   started+=("$lab_pid")
   read -r line <"$work/lab.ready"
   [ "$line" = ready ] || skip "cannot set a lab up: $(cat "$work/lab.err")"
-  lab=(nsenter -t "$lab_pid" -U -n -m --preserve-credentials --)
+  lab=(nsenter -t "$lab_pid" -n -m "${enter[@]}" --)
   for name in "$@"; do
     "${lab[@]}" ip netns add "$name" && "${lab[@]}" ip -n "$name" link set lo up ||
       skip "cannot make network namespaces in a user namespace"

@@ -76,6 +76,7 @@ Json ToJson(const api::Instance& instance) {
           {"speed_mbps", instance.speed_mbps()},
           {"mac", instance.mac()},
           {"mtu", instance.mtu()},
+          {"mode", instance.mode()},
           {"spare_ready", instance.spare_ready()},
           {"sandbox_not_applied", ListOf(instance.sandbox_not_applied())},
           {"counters", CountersOf(instance.counter())},

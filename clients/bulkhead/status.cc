@@ -139,6 +139,7 @@ void PrintOne(const api::Instance& instance, const Console& console) {
   line("link", painted(LinkCell(instance.link_up(), instance.speed_mbps())));
   line("mac", instance.mac());
   line("mtu", absl::StrCat(instance.mtu()));
+  if (!instance.mode().empty()) line("mode", instance.mode());
   line("pid", PidText(instance.pid()));
   line("generation", absl::StrCat(instance.generation(), ", up for ",
                                   Since(instance.up_since_ns())));
