@@ -92,7 +92,7 @@ are_gone() {
 
 # patient FILE: that scenario for an emulated machine on a busy one. It pauses for
 # seconds, which must not count as a hang.
-patient() { sed 's/^    instance: .*/&\n    heartbeat: {interval: 500ms, misses: 8}/' "$1"; }
+patient() { sed 's/^    instance: .*/&\n    heartbeat: {interval: 1s, misses: 10}/' "$1"; }
 
 peer_has_link() { ip -n "${peer[$1]}" link show "${peer[$1]}" | grep -q LOWER_UP; }
 # reflect NIC: from now on its peer sends each test frame back; `reflector` is
