@@ -65,6 +65,18 @@ absl::StatusOr<SeqpacketChannel> SeqpacketChannel::Connect(
   return SeqpacketChannel(std::move(fd));
 }
 
+namespace {
+
+ssize_t SendBytes(int fd, char lead, std::string& bytes) {
+  bytes.insert(bytes.begin(), lead);
+  const ssize_t sent =
+      ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  bytes.erase(bytes.begin());
+  return sent;
+}
+
+}  // namespace
+
 absl::Status SeqpacketChannel::Send(
     const google::protobuf::MessageLite& message, std::span<const int> fds) {
   std::string bytes;
@@ -93,7 +105,11 @@ absl::Status SeqpacketChannel::Send(
   }
   ssize_t sent;
   do {
-    sent = ::sendmsg(fd_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    // Without descriptors by send, since not every process may use sendmsg
+    // (nic_driver/framework/socket_confinement.h).
+    sent = fds.empty()
+               ? SendBytes(fd_.get(), lead, bytes)
+               : ::sendmsg(fd_.get(), &header, MSG_NOSIGNAL | MSG_DONTWAIT);
   } while (sent < 0 && errno == EINTR);
   if (sent >= 0) return absl::OkStatus();
   switch (errno) {

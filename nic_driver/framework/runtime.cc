@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/log.h"
+#include "nic_driver/framework/socket_confinement.h"
 #include "nic_driver/framework/task_status.h"
 #include "nic_driver/framework/vfio_device.h"
 #include "nic_driver/framework/vfio_user_device.h"
@@ -81,6 +82,7 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
   ASSIGN_OR_RETURN(device_, OpenDevice(grant));
   if (const auto* bus = std::get_if<InterfaceGrant>(&grant.bus)) {
     interface_ = std::make_unique<LinuxInterface>(bus->mac, bus->state);
+    RETURN_IF_ERROR(ConfineSockets());
   }
   PciDevice* device = device_.get();
   if (grant.trace_registers) {
