@@ -30,16 +30,18 @@ trap 'exit 130' INT TERM
 # Says before the run what has to come out of it.
 expect() { printf 'expected: %s\n' "$@"; }
 
-# check TEXT COMMAND…: one line, `ok` when the command succeeds.
+# check TEXT COMMAND…: one line, `ok` when the command succeeds; when it does
+# not, what it said follows.
 check() {
   local text=$1
   shift
-  if "$@" >/dev/null 2>&1; then
+  if "$@" >"$work/check.out" 2>&1; then
     passed=$((passed + 1))
     echo "ok   $text"
   else
     failed=$((failed + 1))
     echo "FAIL $text"
+    tail -n 20 "$work/check.out" | cut -c 1-400 | sed 's/^/     /'
   fi
 }
 
