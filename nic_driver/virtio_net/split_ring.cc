@@ -29,12 +29,12 @@ struct UsedEntry {
 static_assert(sizeof(UsedEntry) == 8);
 
 size_t AvailOffset(size_t size) { return size * sizeof(Descriptor); }
-// Behind flags, idx, ring and used_event. 2.7 asks for a multiple of 4; one that
-// is no multiple of 8 puts the used entries, which begin 4 bytes into it, at
-// multiples of their own size, so that none lies on two pages. Ring memory is
-// scattered, and QEMU (9.1 to 10.0 at least) translates such an entry's first
-// part only: its second one goes to whatever follows the first page in physical
-// memory, which the IOMMU never sees. See tests/hardware/README.md.
+// Behind flags, idx, ring and used_event, at a multiple of 4 (2.7), but not of
+// 8: the used entries, which begin 4 bytes into it, are then at multiples of
+// their own size, so that none lies on two pages. Ring memory is scattered, and
+// QEMU (seen in 10.0) translates only what such an entry has on the first page;
+// the rest goes to whatever follows that page in physical memory, which the
+// IOMMU never sees. See tests/hardware/README.md.
 size_t UsedOffset(size_t size) {
   const size_t avail_end = AvailOffset(size) + 2 * (3 + size);
   return ((avail_end + 3) & ~size_t{7}) + 4;

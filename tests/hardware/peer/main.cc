@@ -2,6 +2,8 @@
 //
 //   peer reflect INTERFACE [SECONDS]
 //       sends each test frame back to where it came from
+//   peer forward INTERFACE
+//       sends all frames that come back, of whatever kind
 //   peer count INTERFACE
 //       counts all frames that come, of whatever kind
 //   peer flood INTERFACE MAC BYTES
@@ -66,6 +68,8 @@ int Reflect(PacketSocket& socket, const std::string& interface,
             uint64_t deadline_ns) {
   uint64_t reflected = 0;
   uint64_t foreign = 0;
+  uint64_t first_ns = 0;
+  uint64_t last_ns = 0;
   while (!ended && MonotonicNs() < deadline_ns) {
     const int count = socket.Receive(kPollMs);
     if (count < 0) return Gone(interface);
@@ -80,12 +84,20 @@ int Reflect(PacketSocket& socket, const std::string& interface,
     if (count > 0 && !socket.Send(static_cast<size_t>(count))) {
       return Gone(interface);
     }
+    if (count == 0) continue;
+    last_ns = MonotonicNs();
+    if (first_ns == 0) first_ns = last_ns;
     reflected += static_cast<uint64_t>(count);
   }
-  std::printf("{\"reflected\": %llu, \"foreign\": %llu, \"dropped\": %llu}\n",
-              static_cast<unsigned long long>(reflected),
-              static_cast<unsigned long long>(foreign),
-              static_cast<unsigned long long>(socket.TakeDropped()));
+  const uint64_t ns = last_ns - first_ns;
+  std::printf(
+      "{\"reflected\": %llu, \"foreign\": %llu, \"dropped\": %llu, "
+      "\"per_second\": %llu}\n",
+      static_cast<unsigned long long>(reflected),
+      static_cast<unsigned long long>(foreign),
+      static_cast<unsigned long long>(socket.TakeDropped()),
+      static_cast<unsigned long long>(ns == 0 ? 0
+                                              : reflected * kSecondNs / ns));
   return 0;
 }
 
@@ -240,6 +252,7 @@ bool ParseMac(const char* text, nic_traffic::MacAddress& mac) {
 int Usage() {
   std::fprintf(stderr,
                "usage: peer reflect INTERFACE [SECONDS]\n"
+               "       peer forward INTERFACE\n"
                "       peer count INTERFACE\n"
                "       peer flood INTERFACE MAC BYTES\n"
                "       peer receive INTERFACE STREAM COUNT SECONDS\n"
@@ -253,8 +266,10 @@ int Run(int argc, char** argv) {
   if (argc < 3) return Usage();
   const std::string mode = argv[1];
   const std::string interface = argv[2];
-  absl::StatusOr<PacketSocket> socket = PacketSocket::Create(
-      interface, mode == "count" ? ETH_P_ALL : nic_traffic::kEtherType);
+  absl::StatusOr<PacketSocket> socket =
+      PacketSocket::Create(interface, mode == "count" || mode == "forward"
+                                          ? ETH_P_ALL
+                                          : nic_traffic::kEtherType);
   if (!socket.ok()) {
     std::fprintf(stderr, "peer: %s\n", socket.status().ToString().c_str());
     return 1;
@@ -265,6 +280,9 @@ int Run(int argc, char** argv) {
   };
   if (mode == "reflect" && argc <= 4) {
     return Reflect(*socket, interface, Deadline(argc == 4 ? argv[3] : "3600"));
+  }
+  if (mode == "forward" && argc == 3) {
+    return Reflect(*socket, interface, UINT64_MAX);
   }
   if (mode == "count" && argc == 3) return Count(*socket, interface);
   if (mode == "receive" && argc == 6) {
