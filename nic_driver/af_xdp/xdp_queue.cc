@@ -141,7 +141,8 @@ void XdpQueue::TxSubmit(std::span<const TxPiece> pieces) {
   Kick();
 }
 
-// Without zero-copy the kernel sends within the call, 32 frames at a time.
+// Without zero-copy the kernel sends within the call: a batch, or 32 frames
+// before Linux 6.17.
 void XdpQueue::Kick() {
   if (!tx_.NeedsWakeup()) return;
   uint32_t before;

@@ -316,6 +316,27 @@ TEST_F(InterfaceConformance, FramesOfEveryLengthLeaveWholeInOrder) {
   }
 }
 
+// A whole batch, of which some kernels send no more than a part at a time.
+TEST_F(InterfaceConformance, S8_ABatchLeavesWholeInOrder) {
+  std::vector<TxPiece> batch;
+  for (uint32_t i = 0; i < kBuffers; ++i) {
+    const auto frame = Frame(i, 60 + i);
+    std::memcpy(tx_.data() + size_t{i} * kBufferBytes, frame.data(),
+                frame.size());
+    batch.push_back({.iova = uint64_t{i} * kBufferBytes,
+                     .buffer = i,
+                     .length = static_cast<uint16_t>(frame.size())});
+  }
+  for (int round = 0; round < 5; ++round) {
+    reaped_.clear();
+    queue().TxSubmit(batch);
+    for (uint32_t i = 0; i < kBuffers; ++i) {
+      ASSERT_EQ(PeerTakes(), Frame(i, 60 + i)) << round;
+    }
+    ASSERT_TRUE(Turn([&] { return reaped_.size() == kBuffers; })) << round;
+  }
+}
+
 TEST_F(InterfaceConformance, AFrameInPiecesLeavesAsOne) {
   if (!chains_) GTEST_SKIP() << "this kernel has no chains in XDP sockets";
   const auto frame = Frame(1, 1500);

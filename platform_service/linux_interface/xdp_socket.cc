@@ -17,6 +17,11 @@
 #define XDP_USE_SG (1 << 4)
 #endif
 
+// Of Linux 6.17.
+#ifndef XDP_MAX_TX_SKB_BUDGET
+#define XDP_MAX_TX_SKB_BUDGET 9
+#endif
+
 namespace bulkhead::platform {
 namespace {
 
@@ -24,8 +29,9 @@ constexpr uint32_t kLeastChunk = 2048;  // XDP_UMEM_MIN_CHUNK_SIZE, net/xdp.
 constexpr uint32_t kLargestChunk = 4096;
 // XDP_PACKET_HEADROOM, linux/bpf.h: the kernel leaves it free before a frame.
 constexpr uint32_t kHeadroom = 256;
-// A driver's batch (kBatchPieces) fits into the transmit ring at any time.
-constexpr uint32_t kLeastTxEntries = 64;
+// A driver's batch (kBatchPieces), which fits into the transmit ring at any
+// time.
+constexpr uint32_t kTxBatch = 64;
 constexpr int kSendBufferBytes = 8 << 20;
 constexpr uint64_t kLongestWaitNs = 200'000'000;
 constexpr timespec kPause = {0, 200'000};
@@ -90,7 +96,7 @@ absl::Status MakeRings(XdpSocket* socket,
   socket->fill_entries = geometry.rx_buffers;
   socket->completion_entries = geometry.tx_buffers;
   socket->rx_entries = geometry.rx_buffers;
-  socket->tx_entries = 2 * std::max(kLeastTxEntries, geometry.tx_buffers);
+  socket->tx_entries = 2 * std::max(kTxBatch, geometry.tx_buffers);
   const int fd = socket->fd.get();
   RETURN_IF_ERROR(
       Set(fd, XDP_UMEM_FILL_RING, socket->fill_entries, "make the fill ring"));
@@ -98,7 +104,12 @@ absl::Status MakeRings(XdpSocket* socket,
                       "make the completion ring"));
   RETURN_IF_ERROR(
       Set(fd, XDP_RX_RING, socket->rx_entries, "make the receive ring"));
-  return Set(fd, XDP_TX_RING, socket->tx_entries, "make the transmit ring");
+  RETURN_IF_ERROR(
+      Set(fd, XDP_TX_RING, socket->tx_entries, "make the transmit ring"));
+  // A batch for one system call, where the kernel copies. One that does not
+  // know this takes 32 frames a call, and the driver calls again.
+  Set(fd, XDP_MAX_TX_SKB_BUDGET, kTxBatch, "").IgnoreError();
+  return absl::OkStatus();
 }
 
 // 0 or an errno.
