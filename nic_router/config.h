@@ -17,6 +17,7 @@ namespace bulkhead::nic_router {
 
 using Ipv4Address = uint32_t;
 using Ipv6Address = std::array<uint8_t, 16>;
+using MacAddress = std::array<uint8_t, 6>;
 
 // An address with the length of its network: 10.0.1.1/24 is both the router's
 // address and the network behind it.
