@@ -1,4 +1,5 @@
-// Any bytes as a DHCP message: what is read is built again and read as the same.
+// Any bytes as a DHCP message: what is read is built again and read as the
+// same.
 #include <array>
 
 #include "nic_router/dhcp/message.h"

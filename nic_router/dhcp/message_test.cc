@@ -156,8 +156,7 @@ TEST(Message, S7_HostileOptions) {
       {"overload 4", type + Bytes{52, 1, 4}, ParseError::kOption},
       {"overload twice", type + Bytes{52, 1, 1, 52, 1, 1},
        ParseError::kOverload},
-      {"overload into empty fields", type + Bytes{52, 1, 3},
-       ParseError::kNone},
+      {"overload into empty fields", type + Bytes{52, 1, 3}, ParseError::kNone},
       {"empty parameter list", type + Bytes{55, 0}, ParseError::kNone},
   };
   for (const Case& c : cases) {
