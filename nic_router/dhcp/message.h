@@ -21,8 +21,6 @@
 
 namespace bulkhead::nic_router::dhcp {
 
-using MacAddress = std::array<uint8_t, 6>;
-
 constexpr uint16_t kServerPort = 67;
 constexpr uint16_t kClientPort = 68;
 // Of a UDP payload; RFC 2131 2: every client takes so much, and BOOTP relays

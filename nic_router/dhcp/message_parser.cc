@@ -1,7 +1,7 @@
 #include "absl/strings/string_view.h"
-#include "nic_router/dhcp/byte_order.h"
 #include "nic_router/dhcp/message.h"
 #include "nic_router/dhcp/wire_layout.h"
+#include "nic_router/packet/bytes.h"
 
 namespace bulkhead::nic_router::dhcp {
 namespace {
