@@ -32,7 +32,7 @@
 #include "nic_router/config.h"
 #include "nic_router/dhcp/ip_identity.h"
 #include "nic_router/dhcp/message.h"
-#include "nic_router/dhcp/seeded_random.h"
+#include "nic_router/seeded_random.h"
 
 namespace bulkhead::nic_router::dhcp {
 

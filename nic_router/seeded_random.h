@@ -1,11 +1,11 @@
 // Jitter and transaction numbers that replay from a seed. Not for secrets: the
 // seed is what has to be unpredictable.
-#ifndef BULKHEAD_NIC_ROUTER_DHCP_SEEDED_RANDOM_H_
-#define BULKHEAD_NIC_ROUTER_DHCP_SEEDED_RANDOM_H_
+#ifndef BULKHEAD_NIC_ROUTER_SEEDED_RANDOM_H_
+#define BULKHEAD_NIC_ROUTER_SEEDED_RANDOM_H_
 
 #include <cstdint>
 
-namespace bulkhead::nic_router::dhcp {
+namespace bulkhead::nic_router {
 
 // SplitMix64 (Steele, Lea, Flood 2014).
 class SeededRandom {
@@ -24,6 +24,6 @@ class SeededRandom {
   uint64_t state_;
 };
 
-}  // namespace bulkhead::nic_router::dhcp
+}  // namespace bulkhead::nic_router
 
-#endif  // BULKHEAD_NIC_ROUTER_DHCP_SEEDED_RANDOM_H_
+#endif  // BULKHEAD_NIC_ROUTER_SEEDED_RANDOM_H_
