@@ -70,8 +70,8 @@ class DhcpClient {
   static constexpr uint32_t kGatewayChanged = 2;
   static constexpr uint32_t kDnsChanged = 4;
 
-  // `slot`: sizeof(IdentityEntry) bytes that outlive the router, or zeros. An
-  // identity in there that holds is used at once.
+  // `slot`: sizeof(IdentityEntry) bytes that outlive the router (zeros at
+  // first), or none. An identity in there that holds is used at once.
   DhcpClient(absl::string_view domain, std::span<std::byte> slot, uint64_t seed,
              uint64_t now_ns);
 

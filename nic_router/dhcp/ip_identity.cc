@@ -92,6 +92,7 @@ std::optional<IpIdentity> IdentityFrom(const Message& message,
 void StoreIdentity(std::span<std::byte> slot, absl::string_view domain,
                    const std::optional<IpIdentity>& identity) {
   IdentityEntry entry;
+  if (slot.size() < sizeof entry) return;
   if (identity) {
     entry.renew_ns = identity->renew_ns;
     entry.rebind_ns = identity->rebind_ns;
@@ -115,6 +116,7 @@ StoredIdentity LoadIdentity(std::span<const std::byte> slot,
                             absl::string_view domain, uint64_t now_ns,
                             IpIdentity& out) {
   IdentityEntry entry;
+  if (slot.size() < sizeof entry) return StoredIdentity::kEmpty;
   std::memcpy(&entry, slot.data(), sizeof entry);
   const auto bytes = std::as_bytes(std::span(&entry, 1));
   if (std::all_of(bytes.begin(), bytes.end(),

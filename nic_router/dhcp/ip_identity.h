@@ -58,8 +58,9 @@ static_assert(sizeof(IdentityEntry) == 104);
 static_assert(alignof(IdentityEntry) == 8);
 static_assert(std::has_unique_object_representations_v<IdentityEntry>);
 
-// `slot` holds one entry, at any alignment. Writing over an old one in parts is
-// safe: what a router that dies in between leaves is dropped.
+// `slot` holds one entry, at any alignment, or is empty: then nothing is kept.
+// Writing over an old one in parts is safe: what a router that dies in between
+// leaves is dropped.
 void StoreIdentity(std::span<std::byte> slot, absl::string_view domain,
                    const std::optional<IpIdentity>& identity);
 

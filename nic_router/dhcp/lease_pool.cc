@@ -36,6 +36,7 @@ LeasePool::LeasePool(const Settings& settings, LeaseMemory& memory,
     const uint32_t offset = entry.address - settings_.first;
     numbers_[offset] = number;
     used_[offset / 64] |= uint64_t{1} << offset % 64;
+    ++entries_;
     if (entry.state == LeaseState::kFormer) ++formers_;
     Link(offset);
   }
@@ -189,6 +190,7 @@ bool LeasePool::Assign(Ipv4Address address, const MacAddress& mac,
   memory_.Put(*number, entry);
   numbers_[offset] = *number;
   used_[offset / 64] |= uint64_t{1} << offset % 64;
+  ++entries_;
   Link(offset);
   return true;
 }
@@ -205,6 +207,7 @@ void LeasePool::SetState(uint32_t offset, LeaseState state,
 
 void LeasePool::Free(uint32_t offset) {
   Unlink(offset);
+  --entries_;
   if (memory_.at(numbers_[offset]).state == LeaseState::kFormer) --formers_;
   memory_.Put(numbers_[offset], LeaseEntry());
   numbers_[offset] = kNone;

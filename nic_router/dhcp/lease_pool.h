@@ -47,6 +47,8 @@ class LeasePool {
     return address >= settings_.first && address - settings_.first < size_ &&
            address != settings_.reserved;
   }
+  // Anything that could expire.
+  bool any() const { return entries_ != formers_; }
   // What this client has or had: offered, bound or former.
   const LeaseEntry* Find(const MacAddress& mac) const;
 
@@ -102,6 +104,7 @@ class LeasePool {
   std::vector<uint64_t> used_;     // A bit for each offset that has an entry.
   std::vector<uint32_t> buckets_;  // First offset of each chain.
   std::vector<uint32_t> next_;     // By offset.
+  uint32_t entries_ = 0;
   uint32_t formers_ = 0;
   uint32_t dropped_ = 0;
 };

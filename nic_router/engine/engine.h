@@ -121,6 +121,11 @@ class Engine {
   // The router's MAC as seen by this member, and by the domain's clients.
   virtual MacAddress RouterMac(std::string_view domain,
                                MemberId towards = kEveryMember) const = 0;
+  // Who is in the domain: its clients, and the active uplink of each group that
+  // carries it. Allocates.
+  virtual std::vector<MemberId> MembersOf(std::string_view domain) const = 0;
+  // The first of those uplinks that has a link; 0: none.
+  virtual MemberId UplinkOf(std::string_view domain) const = 0;
   // Survives with the rest of the state, checked by who uses it.
   virtual std::span<uint8_t> lease_memory() = 0;
 

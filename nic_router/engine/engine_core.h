@@ -1,6 +1,7 @@
 // The engine's parts, joined. One class, a file for each thing it does:
 //
 //   members.cc    clients and uplinks come and go; which uplink is active
+//   domain_members.cc  who is in a domain, for the local protocols
 //   turn.cc       batches of frames; what is due
 //   sending.cc    one frame into a port's buffers
 //   switching.cc  MACs: who may send as whom, where a frame goes in its domain
@@ -180,6 +181,8 @@ class EngineCore final : public Engine {
                  std::span<const uint8_t> frame) override;
   MacAddress RouterMac(std::string_view domain,
                        MemberId towards) const override;
+  std::vector<MemberId> MembersOf(std::string_view domain) const override;
+  MemberId UplinkOf(std::string_view domain) const override;
   std::span<uint8_t> lease_memory() override;
 
   Table Links() const override;
@@ -220,6 +223,9 @@ class EngineCore final : public Engine {
   uint16_t FindLine(MemberId member) const;
   void ForgetWaitingOf(uint16_t attachment);
   const MacAddress& OwnMac(const Attachment& attachment) const;
+
+  // --- domain_members.cc ---
+  void NoteLinksChanged();
 
   // --- turn.cc ---
   void SetNow(uint64_t now_ns);

@@ -43,6 +43,9 @@ class LocalProtocols {
   // later. Asked at most once a second for each.
   virtual void Resolve6(std::string_view domain,
                         const Ipv6Address& address) = 0;
+  // An uplink's link came or went, or another one of its group took over;
+  // Engine::UplinkOf tells.
+  virtual void OnLinksChanged() = 0;
 };
 
 }  // namespace bulkhead::nic_router

@@ -224,6 +224,7 @@ void EngineCore::Remove(MemberId member) {
   if (group.active == number) group.active = kNoLine;
   FreeLine(number);
   ChooseActive(group);
+  NoteLinksChanged();
 }
 
 // Its buffers go back while the port is still there.
@@ -319,6 +320,7 @@ void EngineCore::LookAtLinks() {
   }
   if (!changed) return;
   for (UplinkGroup& group : groups_) ChooseActive(group);
+  NoteLinksChanged();
 }
 
 void EngineCore::ChooseActive(UplinkGroup& group) {

@@ -85,7 +85,8 @@ void WriteRouterAdvertisement(const NdRoute& route,
   uint8_t* const message = Begin(NdType::kRouterAdvertisement, out);
   message[4] = kHostHopLimit;
   Store16(message + 6, advertisement.router_lifetime_s);
-  size_t at = 16;
+  WriteMacOption(message + 16, kSourceMacOption, route.from_mac);
+  size_t at = 24;
   if (advertisement.mtu != 0) {
     message[at] = kMtuOption;
     message[at + 1] = 1;

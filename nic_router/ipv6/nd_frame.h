@@ -11,8 +11,9 @@
 
 namespace bulkhead::nic_router::ipv6 {
 
-// The longest is an advertisement: 14 + 40 + 16 + 8 (MTU) + 32 (prefix).
-constexpr size_t kMaxNdFrameBytes = 112;
+// The longest is a router's advertisement: 14 + 40 + 16, and as options 8
+// (MAC), 8 (MTU) and 32 (prefix).
+constexpr size_t kMaxNdFrameBytes = 118;
 
 struct NdFrame {
   std::array<uint8_t, kMaxNdFrameBytes> bytes;
@@ -45,8 +46,7 @@ struct RouterAdvertisement {
   uint32_t preferred_s = 0;
   uint32_t mtu = 0;  // 0: not said.
 };
-// RFC 4861 4.2. Without the router's MAC, which differs between the members of
-// a domain: hosts ask for it.
+// RFC 4861 4.2. The router's MAC is from_mac.
 void WriteRouterAdvertisement(const NdRoute& route,
                               const RouterAdvertisement& advertisement,
                               NdFrame& out);

@@ -83,9 +83,9 @@ NdResult NeighbourDiscovery::TakeSolicitation(const NdMessage& in,
 NdResult NeighbourDiscovery::TakeAdvertisement(const NdMessage& in,
                                                const Received& received,
                                                uint64_t now_ns) {
-  for (Open& open : open_) {
+  for (Question& open : open_) {
     if (open.until_ns <= now_ns || open.address != in.target) continue;
-    open = Open();
+    open = Question();
     const MacAddress mac = in.target_mac.value_or(received.sender);
     return {.learned = {{in.target, mac}}};
   }
@@ -106,21 +106,19 @@ NdResult NeighbourDiscovery::TakeRouterSolicitation(const NdMessage& in,
     next_send_ns_ = std::min(next_send_ns_, soonest);
     return {};
   }
-  Advertise({.from_mac = received.router_mac,
-             .to_mac = received.sender,
-             .from = link_local_,
-             .to = in.source},
-            kRouterLifetimeS, out);
+  WriteRouter({.from_mac = received.router_mac,
+               .to_mac = received.sender,
+               .from = link_local_,
+               .to = in.source},
+              kRouterLifetimeS, out);
   NdResult result = {.reply = true};
   if (in.source_mac) result.learned = {{in.source, *in.source_mac}};
   return result;
 }
 
-bool NeighbourDiscovery::Solicit(const Ipv6Address& address,
-                                 const MacAddress& router_mac, uint64_t now_ns,
-                                 NdFrame& out) {
-  Open* place = nullptr;
-  for (Open& open : open_) {
+bool NeighbourDiscovery::Open(const Ipv6Address& address, uint64_t now_ns) {
+  Question* place = nullptr;
+  for (Question& open : open_) {
     if (open.address == address) {
       place = &open;
       break;
@@ -129,6 +127,12 @@ bool NeighbourDiscovery::Solicit(const Ipv6Address& address,
   }
   if (place == nullptr) return false;
   *place = {address, now_ns + kOpenNs};
+  return true;
+}
+
+void NeighbourDiscovery::Solicit(const Ipv6Address& address,
+                                 const MacAddress& router_mac,
+                                 NdFrame& out) const {
   const Ipv6Address group = SolicitedNode(address);
   WriteSolicitation(
       {.from_mac = router_mac,
@@ -136,12 +140,10 @@ bool NeighbourDiscovery::Solicit(const Ipv6Address& address,
        .from = IsLinkLocal(address) ? link_local_ : settings_.interface.address,
        .to = group},
       address, out);
-  return true;
 }
 
-bool NeighbourDiscovery::Poll(uint64_t now_ns, NdFrame& out) {
+bool NeighbourDiscovery::AdvertisementIsDue(uint64_t now_ns) {
   if (!settings_.advertise || now_ns < next_send_ns_) return false;
-  Advertise(ToAll(), kRouterLifetimeS, out);
   ++sent_;
   last_sent_ns_ = now_ns;
   uint64_t wait =
@@ -156,19 +158,25 @@ std::optional<uint64_t> NeighbourDiscovery::NextDeadline() const {
   return next_send_ns_;
 }
 
-void NeighbourDiscovery::Farewell(NdFrame& out) const {
-  Advertise(ToAll(), 0, out);
+void NeighbourDiscovery::Advertise(const MacAddress& router_mac,
+                                   NdFrame& out) const {
+  WriteRouter(ToAll(router_mac), kRouterLifetimeS, out);
 }
 
-NdRoute NeighbourDiscovery::ToAll() const {
-  return {.from_mac = settings_.mac,
+void NeighbourDiscovery::Farewell(const MacAddress& router_mac,
+                                  NdFrame& out) const {
+  WriteRouter(ToAll(router_mac), 0, out);
+}
+
+NdRoute NeighbourDiscovery::ToAll(const MacAddress& router_mac) const {
+  return {.from_mac = router_mac,
           .to_mac = MulticastMac(kAllNodes),
           .from = link_local_,
           .to = kAllNodes};
 }
 
-void NeighbourDiscovery::Advertise(const NdRoute& route, uint16_t lifetime_s,
-                                   NdFrame& out) const {
+void NeighbourDiscovery::WriteRouter(const NdRoute& route, uint16_t lifetime_s,
+                                     NdFrame& out) const {
   WriteRouterAdvertisement(route,
                            {.prefix = settings_.interface,
                             .router_lifetime_s = lifetime_s,

@@ -8,8 +8,7 @@
 // the engine has decided before.
 //
 // Left out: the router's own duplicate address detection (its addresses are the
-// domain's configuration), redirects, anycast, a MAC in advertisements of the
-// router (see nd_frame.h).
+// domain's configuration), redirects, anycast.
 //
 // Requires: one thread; `now_ns` never goes back.
 // Guarantees: nothing allocates; a message is answered by at most one frame,
@@ -78,22 +77,24 @@ class NeighbourDiscovery {
   };
   NdResult Handle(const Received& received, uint64_t now_ns, NdFrame& out);
 
-  // Asks for `address`, from a router that has this MAC where it is asked.
-  // False: too many questions are open.
-  [[nodiscard]] bool Solicit(const Ipv6Address& address,
-                             const MacAddress& router_mac, uint64_t now_ns,
-                             NdFrame& out);
+  // Opens a question. False: too many are open.
+  [[nodiscard]] bool Open(const Ipv6Address& address, uint64_t now_ns);
+  // Asks it, where the router has this MAC.
+  void Solicit(const Ipv6Address& address, const MacAddress& router_mac,
+               NdFrame& out) const;
 
-  // An advertisement to all that is due. True: send `out`, and call again.
-  [[nodiscard]] bool Poll(uint64_t now_ns, NdFrame& out);
+  // Whether an advertisement to all has to be sent now; the next one is not
+  // before its time.
+  [[nodiscard]] bool AdvertisementIsDue(uint64_t now_ns);
   std::optional<uint64_t> NextDeadline() const;
+  void Advertise(const MacAddress& router_mac, NdFrame& out) const;
   // The last advertisement, of a router that is one no longer (6.2.5).
-  void Farewell(NdFrame& out) const;
+  void Farewell(const MacAddress& router_mac, NdFrame& out) const;
 
   const Ipv6Address& link_local() const { return link_local_; }
 
  private:
-  struct Open {
+  struct Question {
     Ipv6Address address{};
     uint64_t until_ns = 0;
   };
@@ -107,13 +108,14 @@ class NeighbourDiscovery {
                              uint64_t now_ns);
   NdResult TakeRouterSolicitation(const NdMessage& in, const Received& received,
                                   uint64_t now_ns, NdFrame& out);
-  void Advertise(const NdRoute& route, uint16_t lifetime_s, NdFrame& out) const;
-  NdRoute ToAll() const;
+  void WriteRouter(const NdRoute& route, uint16_t lifetime_s,
+                   NdFrame& out) const;
+  NdRoute ToAll(const MacAddress& router_mac) const;
 
   Settings settings_;
   Ipv6Address link_local_;
   SeededRandom random_;
-  std::array<Open, kMaxOpen> open_{};
+  std::array<Question, kMaxOpen> open_{};
   uint32_t sent_ = 0;  // Advertisements to all; the first ones come faster.
   uint64_t last_sent_ns_ = 0;
   uint64_t next_send_ns_ = 0;

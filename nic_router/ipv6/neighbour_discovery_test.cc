@@ -68,6 +68,18 @@ class NeighbourDiscoveryTest : public testing::Test {
         NdError::kNone);
   }
 
+  bool Asks(const Ipv6Address& address) {
+    if (!discovery_.Open(address, now_)) return false;
+    discovery_.Solicit(address, kRouterMac, out_);
+    return true;
+  }
+  bool Advertises() {
+    if (!discovery_.AdvertisementIsDue(now_)) return false;
+    discovery_.Advertise(kRouterMac, out_);
+    Read();
+    return true;
+  }
+
   uint64_t now_ = kSecond;
   NeighbourDiscovery discovery_{
       {.interface = {kRouter, 64}, .advertise = true, .mac = kRouterMac},
@@ -117,14 +129,14 @@ TEST_F(NeighbourDiscoveryTest, AnswersCountToOpenQuestions) {
     return Handle(136, kAnna, Lab(7), kRouter, Lab(7), kAnna);
   };
   EXPECT_EQ(answer().verdict, NdVerdict::kUnexpected);
-  ASSERT_TRUE(discovery_.Solicit(Lab(7), kRouterMac, now_, out_));
+  ASSERT_TRUE(Asks(Lab(7)));
   Read();
   EXPECT_EQ(sent_.type, NdType::kNeighbourSolicitation);
   EXPECT_EQ(sent_.destination, SolicitedNode(Lab(7)));
   EXPECT_EQ(sent_.source, kRouter);
   EXPECT_EQ(answer().learned->mac, kAnna);
   EXPECT_EQ(answer().verdict, NdVerdict::kUnexpected);
-  ASSERT_TRUE(discovery_.Solicit(Lab(7), kRouterMac, now_, out_));
+  ASSERT_TRUE(Asks(Lab(7)));
   now_ += NeighbourDiscovery::kOpenNs;
   EXPECT_EQ(answer().verdict, NdVerdict::kUnexpected);
 }
@@ -132,7 +144,7 @@ TEST_F(NeighbourDiscoveryTest, AnswersCountToOpenQuestions) {
 // A client that speaks of another's MAC, or claims the router's address, is
 // refused; what comes from a wire may speak for others.
 TEST_F(NeighbourDiscoveryTest, SpoofedMessages) {
-  ASSERT_TRUE(discovery_.Solicit(Lab(7), kRouterMac, now_, out_));
+  ASSERT_TRUE(Asks(Lab(7)));
   NdResult result = Handle(136, kBert, Lab(7), kRouter, Lab(7), kAnna);
   EXPECT_EQ(result.verdict, NdVerdict::kSpoofed);
   EXPECT_FALSE(result.learned.has_value());
@@ -150,13 +162,12 @@ TEST_F(NeighbourDiscoveryTest, SpoofedMessages) {
 TEST_F(NeighbourDiscoveryTest, OpenQuestionsAreBounded) {
   for (size_t i = 0; i < NeighbourDiscovery::kMaxOpen; ++i) {
     for (int again = 0; again < 2; ++again) {
-      ASSERT_TRUE(discovery_.Solicit(Lab(static_cast<uint8_t>(10 + i)),
-                                     kRouterMac, now_, out_));
+      ASSERT_TRUE(Asks(Lab(static_cast<uint8_t>(10 + i))));
     }
   }
-  EXPECT_FALSE(discovery_.Solicit(Lab(200), kRouterMac, now_, out_));
+  EXPECT_FALSE(Asks(Lab(200)));
   now_ += NeighbourDiscovery::kOpenNs;
-  EXPECT_TRUE(discovery_.Solicit(Lab(200), kRouterMac, now_, out_));
+  EXPECT_TRUE(Asks(Lab(200)));
 }
 
 // Three advertisements soon after the start, then between 200 and 600 s apart.
@@ -164,10 +175,10 @@ TEST_F(NeighbourDiscoveryTest, PeriodicAdvertisements) {
   std::vector<uint64_t> times;
   while (times.size() < 8) {
     now_ = std::max(now_, *discovery_.NextDeadline());
-    ASSERT_TRUE(discovery_.Poll(now_, out_));
-    EXPECT_FALSE(discovery_.Poll(now_, out_));
-    Read();
+    ASSERT_TRUE(Advertises());
+    EXPECT_FALSE(Advertises());
     EXPECT_EQ(sent_.type, NdType::kRouterAdvertisement);
+    EXPECT_EQ(sent_.source_mac, kRouterMac);
     EXPECT_EQ(sent_.destination, kAllNodes);
     EXPECT_EQ(sent_.source, discovery_.link_local());
     times.push_back(now_);
@@ -183,7 +194,7 @@ TEST_F(NeighbourDiscoveryTest, PeriodicAdvertisements) {
 // A host that asks is answered alone; hosts without an address get an
 // advertisement to all, however many ask not more often than every 3 s.
 TEST_F(NeighbourDiscoveryTest, Solicitations) {
-  ASSERT_TRUE(discovery_.Poll(now_, out_));
+  ASSERT_TRUE(Advertises());
   const NdResult result =
       Handle(133, kAnna, LinkLocal(kAnna), kAllNodes, {}, kAnna);
   ASSERT_TRUE(result.reply);
@@ -194,7 +205,7 @@ TEST_F(NeighbourDiscoveryTest, Solicitations) {
   const uint64_t end = now_ + 30 * kSecond;
   for (; now_ < end; now_ += kSecond / 10) {
     EXPECT_FALSE(Handle(133, kAnna, {}, kAllNodes).reply);
-    if (discovery_.Poll(now_, out_)) ++sent;
+    if (Advertises()) ++sent;
   }
   EXPECT_GE(sent, 9);
   EXPECT_LE(sent, 10);
@@ -202,12 +213,12 @@ TEST_F(NeighbourDiscoveryTest, Solicitations) {
 
 // A router that advertises no longer says so; one that never did is silent.
 TEST_F(NeighbourDiscoveryTest, FarewellAndSilence) {
-  discovery_.Farewell(out_);
+  discovery_.Farewell(kRouterMac, out_);
   EXPECT_EQ(out_.frame()[kEthernetBytes + kIpv6Bytes + 6], 0);
   EXPECT_EQ(out_.frame()[kEthernetBytes + kIpv6Bytes + 7], 0);
   NeighbourDiscovery silent({.interface = {kRouter, 64}, .mac = kRouterMac}, 4,
                             now_);
-  EXPECT_FALSE(silent.Poll(now_ + 10000 * kSecond, out_));
+  EXPECT_FALSE(silent.AdvertisementIsDue(now_ + 10000 * kSecond));
   EXPECT_FALSE(silent.NextDeadline().has_value());
 }
 
