@@ -1,5 +1,6 @@
 // MACs: who may send as whom, and where a frame goes within its domain.
 #include "nic_router/engine/engine_core.h"
+#include "nic_router/ipv6/nd_message.h"
 #include "nic_router/packet/arp.h"
 #include "nic_router/packet/icmp.h"
 #include "nic_router/packet/ipv6.h"
@@ -169,7 +170,34 @@ DropReason EngineCore::CheckSource6(Attachment& in, const Frame& frame) {
        source == rules.config.interface6->address)) {
     return DropReason::kIpSpoofedSource;
   }
-  return ClaimAddress(in, 6, source);
+  if (source == ipv6::LinkLocal(members_[in.domain].mac)) {
+    return DropReason::kIpSpoofedSource;
+  }
+  const DropReason reason = ClaimAddress(in, 6, source);
+  const bool advertises =
+      discovery && frame.icmp_type == kIcmp6NeighbourAdvertisement;
+  if (reason != DropReason::kNone || !advertises) return reason;
+  return CheckAdvertised(in, frame);
+}
+
+// An advertisement says where its target is, whatever its source: a client may
+// say that of its own addresses alone, since its neighbours will believe it.
+DropReason EngineCore::CheckAdvertised(Attachment& in, const Frame& frame) {
+  constexpr size_t kTargetOffset = 8;
+  const size_t at = frame.upper + kTargetOffset;
+  if (at + sizeof(Ipv6Address) > frame.head_bytes) {
+    return DropReason::kPktTooSmall;
+  }
+  const Ipv6Address target = LoadIpv6(frame.head() + at);
+  const auto& own = ruleset_[in.domain].config.interface6;
+  const bool routers = (own.has_value() && target == own->address) ||
+                       target == ipv6::LinkLocal(members_[in.domain].mac);
+  if (routers || IsMulticast(target) || IsUnspecified(target)) {
+    return DropReason::kNdSpoofed;
+  }
+  const DropReason claimed = ClaimAddress(in, 6, target);
+  return claimed == DropReason::kIpSpoofedSource ? DropReason::kNdSpoofed
+                                                 : claimed;
 }
 
 DropReason EngineCore::CheckArpSender(Attachment& in, const Frame& frame) {
