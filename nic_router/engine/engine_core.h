@@ -258,6 +258,7 @@ class EngineCore final : public Engine {
   DropReason CheckSource4(Attachment& in, Ipv4Address source);
   DropReason CheckSource6(Attachment& in, const Frame& frame);
   DropReason CheckAdvertised(Attachment& in, const Frame& frame);
+  DropReason CheckDiscoverySender(Attachment& in, const Frame& frame);
   DropReason CheckArpSender(Attachment& in, const Frame& frame);
   DropReason CheckUplinkSender(const Frame& frame, const Attachment& in);
   DropReason ClaimAddress(Attachment& in, uint8_t version,

@@ -10,12 +10,19 @@
 namespace bulkhead::nic_router {
 namespace {
 
-// No sender means these: RFC 9293 3.10.7 knows no answer but to drop.
+// The combinations that RFC 9293 gives a meaning; Linux's tcp_valid_flags.
 bool GoodTcpFlags(uint8_t flags) {
-  const uint8_t kind = flags & (kTcpSyn | kTcpFin | kTcpRst | kTcpAck);
-  if (kind == 0) return false;
-  if ((kind & kTcpSyn) != 0) return (kind & (kTcpFin | kTcpRst)) == 0;
-  return (kind & (kTcpFin | kTcpRst)) != (kTcpFin | kTcpRst);
+  switch (flags & (kTcpSyn | kTcpFin | kTcpRst | kTcpAck)) {
+    case kTcpSyn:
+    case kTcpSyn | kTcpAck:
+    case kTcpAck:
+    case kTcpFin | kTcpAck:
+    case kTcpRst:
+    case kTcpRst | kTcpAck:
+      return true;
+    default:
+      return false;
+  }
 }
 
 DropReason ParseTcp(std::span<const uint8_t> upper, uint32_t upper_bytes,

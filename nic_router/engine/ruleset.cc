@@ -276,6 +276,11 @@ Decision Ruleset::Decide4(uint16_t from, uint8_t protocol,
     decision.kind = Decision::Kind::kForward;
     return decision;
   }
+  // Its members reach each other without us.
+  if (domain.identity.has_value() && Contains(*domain.identity, destination)) {
+    decision.reason = DropReason::kIpLocalNet;
+    return decision;
+  }
   if (has_upper && (protocol == kProtocolTcp || protocol == kProtocolUdp)) {
     const auto& routes = protocol == kProtocolTcp ? domain.tcp : domain.udp;
     if (const auto* route = FindRoute(routes, destination); route != nullptr) {

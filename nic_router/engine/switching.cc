@@ -1,4 +1,6 @@
 // MACs: who may send as whom, and where a frame goes within its domain.
+#include <algorithm>
+
 #include "nic_router/engine/engine_core.h"
 #include "nic_router/ipv6/nd_message.h"
 #include "nic_router/packet/arp.h"
@@ -10,7 +12,11 @@ namespace {
 
 constexpr uint16_t kDhcpServerPort = 67;
 constexpr uint8_t kIcmp6RouterAdvertisement = 134;
+constexpr uint8_t kIcmp6NeighbourSolicitation = 135;
 constexpr uint8_t kIcmp6Redirect = 137;
+// RFC 4861 4.6.1.
+constexpr uint8_t kSourceLinkOption = 1;
+constexpr uint8_t kTargetLinkOption = 2;
 // How long an address that was found to be the sender's own is not looked up.
 constexpr uint32_t kSourceGoodS = 10;
 
@@ -174,10 +180,9 @@ DropReason EngineCore::CheckSource6(Attachment& in, const Frame& frame) {
     return DropReason::kIpSpoofedSource;
   }
   const DropReason reason = ClaimAddress(in, 6, source);
-  const bool advertises =
-      discovery && frame.icmp_type == kIcmp6NeighbourAdvertisement;
-  if (reason != DropReason::kNone || !advertises) return reason;
-  return CheckAdvertised(in, frame);
+  return reason == DropReason::kNone && discovery
+             ? CheckDiscoverySender(in, frame)
+             : reason;
 }
 
 // An advertisement says where its target is, whatever its source: a client may
@@ -198,6 +203,33 @@ DropReason EngineCore::CheckAdvertised(Attachment& in, const Frame& frame) {
   const DropReason claimed = ClaimAddress(in, 6, target);
   return claimed == DropReason::kIpSpoofedSource ? DropReason::kNdSpoofed
                                                  : claimed;
+}
+
+// What a client tells its neighbours about MACs and addresses is about its own.
+DropReason EngineCore::CheckDiscoverySender(Attachment& in,
+                                            const Frame& frame) {
+  const bool has_target = frame.icmp_type >= kIcmp6NeighbourSolicitation;
+  const size_t fixed = has_target ? 24 : 8;
+  std::span<const uint8_t> message =
+      frame.head_span().first(std::min(frame.head_bytes, frame.ip_end));
+  if (message.size() < frame.upper + fixed) return DropReason::kPktTooSmall;
+  // More than the head holds is more than anybody means.
+  if (frame.ip_end > frame.head_bytes) return DropReason::kNdSpoofed;
+  message = message.subspan(frame.upper);
+  if (frame.icmp_type == kIcmp6NeighbourAdvertisement) {
+    const DropReason advertised = CheckAdvertised(in, frame);
+    if (advertised != DropReason::kNone) return advertised;
+  }
+  for (auto options = message.subspan(fixed); !options.empty();) {
+    const size_t bytes = options.size() < 2 ? 0 : options[1] * size_t{8};
+    if (bytes == 0 || bytes > options.size()) return DropReason::kNdSpoofed;
+    if ((options[0] == kSourceLinkOption || options[0] == kTargetLinkOption) &&
+        LoadMac(&options[2]) != in.mac) {
+      return DropReason::kNdSpoofed;
+    }
+    options = options.subspan(bytes);
+  }
+  return DropReason::kNone;
 }
 
 DropReason EngineCore::CheckArpSender(Attachment& in, const Frame& frame) {
@@ -289,11 +321,10 @@ DropReason EngineCore::HandleGroup(Frame& frame) {
   bool handled = false;
   if (frame.kind == FrameKind::kArp) return HandleArp(frame, false);
   if (frame.kind == FrameKind::kIpv4 && IsDhcp(frame)) {
-    handled = HandleDhcp(frame) == DropReason::kNone;
+    const DropReason reason = HandleDhcp(frame);
     // A domain that has a DHCP server of its own asks no other.
-    if (ruleset_[in.domain].config.dhcp_server.has_value()) {
-      return handled ? DropReason::kNone : DropReason::kNoSocket;
-    }
+    if (ruleset_[in.domain].config.dhcp_server.has_value()) return reason;
+    handled = reason == DropReason::kNone;
   }
   if (frame.kind == FrameKind::kIpv6 && frame.protocol == kProtocolIcmp6 &&
       frame.icmp_type >= kIcmp6RouterSolicitation &&

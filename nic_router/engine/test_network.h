@@ -56,7 +56,7 @@ struct Packet {
   uint8_t tcp_flags = kTcpSyn;
   uint8_t icmp_type = kIcmpEchoRequest;  // The id is source_port.
   uint8_t ttl = 64;
-  Bytes payload = {'h', 'i', '!'};
+  Bytes payload = Bytes(3, 'x');
 };
 
 inline void FillUpperSum(Bytes& frame) {
