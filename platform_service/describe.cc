@@ -152,6 +152,42 @@ v1::Instance DescribeInstance(const Instance& instance,
   return message;
 }
 
+v1::Router DescribeRouter(const RouterHost& router,
+                          const ProcessState* process) {
+  v1::Router message;
+  message.set_name(router.spec().config.name);
+  message.set_phase(router.phase() == RouterHost::Phase::kParked ? "parked"
+                                                                 : "waiting");
+  message.set_reason(router.reason());
+  if (process != nullptr) {
+    message.set_phase(PhaseWord(process->phase()));
+    message.set_generation(process->generation());
+    message.set_pid(process->pid());
+    message.set_restarts(process->restarts());
+    if (!process->reason().empty()) message.set_reason(process->reason());
+    message.set_spare_ready(process->spare_ready());
+  }
+  message.set_attached(router.phase() == RouterHost::Phase::kAttached);
+  message.set_clients(static_cast<uint32_t>(router.sessions().size()));
+  message.set_domains(
+      static_cast<uint32_t>(router.spec().config.domains.size()));
+  for (const auto& [instance, open] : router.Uplinks()) {
+    v1::Router::Uplink* uplink = message.add_uplink();
+    uplink->set_instance(instance);
+    uplink->set_open(open);
+  }
+  return message;
+}
+
+v1::RouterTable DescribeTable(const RouterAnswer& answer) {
+  v1::RouterTable table;
+  table.mutable_column()->Add(answer.columns.begin(), answer.columns.end());
+  for (const std::vector<std::string>& row : answer.rows) {
+    table.add_row()->mutable_cell()->Add(row.begin(), row.end());
+  }
+  return table;
+}
+
 v1::Session DescribeSession(const Session& session) {
   const SessionIdentity& identity = session.identity();
   v1::Session message;

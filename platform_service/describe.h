@@ -8,6 +8,7 @@
 #include "platform_service/instances/instance.h"
 #include "platform_service/models/sim_port.h"
 #include "platform_service/policy/matcher.h"
+#include "platform_service/router/router_host.h"
 #include "supervisor/api/supervisor.pb.h"
 
 namespace bulkhead::platform {
@@ -21,6 +22,10 @@ v1::Instance DescribeInstance(const Instance& instance,
                               const supervisor::ProcessState* process,
                               const SimPort* port);
 
+// `process`: what the supervisor says of it, may be null.
+v1::Router DescribeRouter(const RouterHost& router,
+                          const supervisor::ProcessState* process);
+v1::RouterTable DescribeTable(const RouterAnswer& answer);
 v1::Session DescribeSession(const Session& session);
 
 v1::Process DescribeProcess(const supervisor::ProcessState& process,

@@ -50,6 +50,10 @@ absl::StatusOr<std::unique_ptr<Platform>> Platform::Create(
       platform->fleet_,
       Fleet::Create(loop, *platform->link_,
                     {platform->options_.run_dir, platform->options_.bin_dir}));
+  platform->router_ = std::make_unique<RouterHost>(
+      loop, *platform->link_,
+      platform->options_.bin_dir + "/nic_router/nic_router",
+      platform->RouterHooks());
   return platform;
 }
 
@@ -63,7 +67,10 @@ absl::Status Platform::MakeRunDirectory() {
 SupervisorLink::Handlers Platform::LinkHandlers() {
   SupervisorLink::Handlers handlers;
   handlers.died = [this](const supervisor::FromSupervisor::Died& died) {
+    if (router_->Owns(died.name())) return router_->OnDied(died);
     fleet_->OnDied(died);
+    // An uplink may be there again.
+    router_->SettleUplinks();
   };
   handlers.state = [this](const supervisor::ProcessState& state) {
     HandleState(state);
@@ -81,6 +88,7 @@ SupervisorLink::Handlers Platform::LinkHandlers() {
   handlers.refused = [this](const std::string& name,
                             const std::string& reason) {
     link_->Record(name.empty() ? kOwnName : name, 0, "refused", reason);
+    if (router_->Owns(name)) router_->OnRefused(reason);
     fleet_->OnRefused(name, reason, processes_.count(name) != 0);
   };
   handlers.lost = [this] {
@@ -175,6 +183,7 @@ absl::Status Platform::TakeOver(ParkedEntry entry) {
     policy::Plan plan = fleet_->MakePlan(scenario.scenario, scenario.devices);
     RestorePlanNames(entry, &plan);
     fleet_->Restore(std::move(plan), &parked_);
+    router_->Restore(fleet_->plan().router, &parked_);
     RestoreSessions();
   } else {
     warnings_.push_back(absl::StrCat("scenario ", scenario_path_,
@@ -214,6 +223,10 @@ void Platform::RestoreSessions() {
     auto charge =
         ledger_.Charge(identity.label, identity.geometry.TotalBytes(), 0);
     if (charge.ok()) (*session)->set_charge(*std::move(charge));
+    if (router_->Owns(identity.instance)) {
+      router_->AdoptSession(*std::move(session));
+      continue;
+    }
     Instance* instance = fleet_->FindInstance(identity.instance);
     if (instance == nullptr) {
       (*session)->Close("its instance is gone");
@@ -227,7 +240,9 @@ void Platform::TellStates() {
   // By copy: what is told may change the map.
   const auto states = processes_;
   for (const auto& [name, state] : states) {
-    if (fleet_->Owns(name)) {
+    if (router_->Owns(name)) {
+      router_->OnState(state);
+    } else if (fleet_->Owns(name)) {
       fleet_->OnState(state);
     } else {
       // Of a NIC that was on its way out.
@@ -267,11 +282,15 @@ void Platform::Park() {
 
 void Platform::HandleState(const supervisor::ProcessState& state) {
   processes_[state.name()] = state;
-  if (restored_) fleet_->OnState(state);
+  if (!restored_) return;
+  if (router_->Owns(state.name())) return router_->OnState(state);
+  fleet_->OnState(state);
+  router_->SettleUplinks();
 }
 
 void Platform::HandleRemoved(const std::string& name) {
   processes_.erase(name);
+  if (router_->Owns(name)) return router_->OnRemoved();
   fleet_->OnRemoved(name);
 }
 

@@ -21,6 +21,7 @@
 #include "platform_service/fleet.h"
 #include "platform_service/instances/rate_limit.h"
 #include "platform_service/parking/parking_lot.h"
+#include "platform_service/router/router_host.h"
 #include "platform_service/sessions/observers.h"
 #include "platform_service/sessions/quota_ledger.h"
 #include "platform_service/sessions/session_server.h"
@@ -55,6 +56,9 @@ class Platform final : public OperatorApi {
   absl::StatusOr<std::vector<std::string>> Apply(
       const PreparedScenario& scenario, bool dry_run) override;
   void Down(std::function<void(uint32_t stopped)> done) override;
+  void QueryRouter(
+      const std::string& what, const std::string& question,
+      std::function<void(absl::StatusOr<v1::RouterTable>)> done) override;
   void ShutDown() override;
 
   // Gives back the NICs that are still held (S10).
@@ -78,10 +82,22 @@ class Platform final : public OperatorApi {
   void HandleState(const supervisor::ProcessState& state);
   void HandleRemoved(const std::string& name);
   void HandleOpen(OpenCall call);
-  void Observe(OpenCall& call, Instance& instance);
+  void OpenAtInstance(OpenCall call, Instance& instance);
+  void OpenAtRouter(OpenCall call);
+  void Refuse(OpenCall& call, packet_stream::OpenReply::Refusal::Code code,
+              std::string text);
+  void Observe(OpenCall& call, const std::vector<const Session*>& sessions);
+  bool ObserveRouter(OpenCall& call);
+  absl::StatusOr<std::unique_ptr<Session>> MakeSession(OpenCall& call,
+                                                       uint64_t limit_bytes);
+  RouterHost::Hooks RouterHooks();
+  RouterHost::InstanceState LookForRouter(const std::string& name);
+  absl::StatusOr<uint64_t> OpenForRouter(const std::string& name,
+                                         const std::string& label, int pid,
+                                         SeqpacketChannel channel);
   void NoteEndOfCapture(const std::string& instance, int pid);
-  absl::Status OpenSession(OpenCall& call, Instance& instance,
-                           uint64_t limit_bytes);
+  absl::StatusOr<uint64_t> OpenSession(OpenCall& call, Instance& instance,
+                                       uint64_t limit_bytes);
   void Park();
   std::string ProcessNames() const;
   std::string InstanceNames() const;
@@ -94,6 +110,7 @@ class Platform final : public OperatorApi {
   std::unique_ptr<SupervisorLink> link_;
   QuotaLedger ledger_;
   std::unique_ptr<Fleet> fleet_;
+  std::unique_ptr<RouterHost> router_;
   // Of refusals in the events, whose log a client could fill otherwise.
   RateLimit refusals_{64, 10};
   Observers observers_{loop_, [this](const std::string& instance, int pid) {

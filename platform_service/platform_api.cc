@@ -51,6 +51,9 @@ std::vector<v1::Session> Platform::ListSessions() {
       sessions.push_back(DescribeSession(*instance->session()));
     }
   }
+  for (const auto& [id, session] : router_->sessions()) {
+    sessions.push_back(DescribeSession(*session));
+  }
   return sessions;
 }
 
@@ -70,7 +73,10 @@ std::vector<v1::Process> Platform::ListProcesses() const {
   own.set_restarts(generation_ > 0 ? generation_ - 1 : 0);
   for (const auto& [name, state] : processes_) {
     const bool driver = fleet_->instances().count(name) != 0;
-    processes.push_back(DescribeProcess(state, driver ? "driver" : "model"));
+    processes.push_back(
+        DescribeProcess(state, router_->Owns(name) ? "router"
+                               : driver            ? "driver"
+                                                   : "model"));
     const auto port = fleet_->ports().find(name);
     if (port == fleet_->ports().end()) continue;
     for (v1::Counter& counter : DescribeCounters(port->second->counters())) {
@@ -93,6 +99,11 @@ v1::Status Platform::GetStatus() {
   }
   for (v1::Process& process : ListProcesses()) {
     *status.add_process() = std::move(process);
+  }
+  if (router_->defined()) {
+    const auto process = processes_.find(router_->spec().config.name);
+    *status.mutable_router() = DescribeRouter(
+        *router_, process == processes_.end() ? nullptr : &process->second);
   }
   for (const std::string& failure : fleet_->Failures()) {
     status.add_failure(failure);
@@ -163,6 +174,7 @@ absl::Status Platform::Restart(const std::string& name) {
         "restart supervisor: every process ends with it; use `bulkhead down`, "
         "then `bulkhead up FILE`");
   }
+  if (router_->Owns(name) && router_->DefineAgain()) return absl::OkStatus();
   if (fleet_->DefineAgain(name)) return absl::OkStatus();
   if (processes_.count(name) == 0) {
     return absl::NotFoundError(absl::StrCat(
@@ -183,6 +195,7 @@ absl::StatusOr<std::vector<std::string>> Platform::Apply(
   if (dry_run) return actions;
   ASSIGN_OR_RETURN(UniqueFd text, StoreText(scenario.text));
   RETURN_IF_ERROR(fleet_->Apply(std::move(wanted)));
+  router_->Apply(fleet_->plan().router);
   scenario_path_ = scenario.scenario.path;
   scenario_text_ = std::move(text);
   warnings_.clear();
@@ -195,7 +208,26 @@ absl::StatusOr<std::vector<std::string>> Platform::Apply(
 
 void Platform::Down(std::function<void(uint32_t stopped)> done) {
   link_->Record(kOwnName, generation_, "down", "on request");
-  fleet_->RemoveAll(std::move(done));
+  // First, so that its uplinks' sessions end in order.
+  router_->RemoveAll([this, done = std::move(done)](bool was) {
+    fleet_->RemoveAll(
+        [done, was](uint32_t stopped) { done(stopped + (was ? 1 : 0)); });
+  });
+}
+
+void Platform::QueryRouter(
+    const std::string& what, const std::string& question,
+    std::function<void(absl::StatusOr<v1::RouterTable>)> done) {
+  if (!router_->defined()) {
+    return done(absl::NotFoundError(
+        "ask the router: the scenario has none; add a `router` section (see "
+        "docs/router.md) and `bulkhead apply` it"));
+  }
+  router_->Query(what, question,
+                 [done = std::move(done)](absl::StatusOr<RouterAnswer> answer) {
+                   if (!answer.ok()) return done(answer.status());
+                   done(DescribeTable(*answer));
+                 });
 }
 
 }  // namespace bulkhead::platform

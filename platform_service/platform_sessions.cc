@@ -14,65 +14,180 @@ namespace bulkhead::platform {
 using packet_stream::OpenReply;
 using Refusal = packet_stream::OpenReply::Refusal;
 
+void Platform::Refuse(OpenCall& call, Refusal::Code code, std::string text) {
+  if (refusals_.Take(MonotonicNs())) {
+    link_->Record(call.instance, 0, "session_refused",
+                  absl::StrCat("client `", call.label, "` (pid ",
+                               call.peer.pid, "): ", text));
+  }
+  SendRefusal(call.channel, {code, std::move(text)});
+}
+
 void Platform::HandleOpen(OpenCall call) {
-  const auto refuse = [this, &call](Refusal::Code code, std::string text) {
-    if (refusals_.Take(MonotonicNs())) {
-      link_->Record(call.instance, 0, "session_refused",
-                    absl::StrCat("client `", call.label, "` (pid ",
-                                 call.peer.pid, "): ", text));
-    }
-    SendRefusal(call.channel, {code, std::move(text)});
-  };
+  if (call.observe && ObserveRouter(call)) return;
+  if (router_->Serves(call.instance)) return OpenAtRouter(std::move(call));
   Instance* instance = fleet_->FindInstance(call.instance);
   if (instance == nullptr) {
-    return refuse(Refusal::NO_SUCH_INSTANCE,
+    return Refuse(call, Refusal::NO_SUCH_INSTANCE,
                   absl::StrCat("open a session: there is no instance `",
                                call.instance, "`; there is ", InstanceNames()));
   }
-  if (call.observe) return Observe(call, *instance);
+  if (call.observe) {
+    std::vector<const Session*> sessions;
+    if (instance->busy()) sessions.push_back(instance->session());
+    return Observe(call, sessions);
+  }
+  OpenAtInstance(std::move(call), *instance);
+}
+
+void Platform::OpenAtInstance(OpenCall call, Instance& instance) {
   const auto limit =
       policy::MayOpen(fleet_->plan().clients, call.label, call.instance);
   if (!limit.ok()) {
-    return refuse(Refusal::NOT_ALLOWED, std::string(limit.status().message()));
+    return Refuse(call, Refusal::NOT_ALLOWED,
+                  std::string(limit.status().message()));
   }
-  if (instance->phase() == Instance::Phase::kParked) {
-    return refuse(Refusal::PARKED,
+  if (instance.phase() == Instance::Phase::kParked) {
+    return Refuse(call, Refusal::PARKED,
                   absl::StrCat("open a session: ", call.instance,
-                               " is parked: ", instance->reason(),
+                               " is parked: ", instance.reason(),
                                "; bring it back with `bulkhead restart ",
                                call.instance, "`"));
   }
   // Its end of file may lie in our queue behind this request.
-  if (instance->busy() && instance->session()->ClientIsGone()) {
-    instance->CloseSession("the client closed it");
+  if (instance.busy() && instance.session()->ClientIsGone()) {
+    instance.CloseSession("the client closed it");
   }
-  if (instance->busy()) {
-    const SessionIdentity& holder = instance->session()->identity();
-    return refuse(Refusal::BUSY,
+  if (instance.busy()) {
+    const SessionIdentity& holder = instance.session()->identity();
+    return Refuse(call, Refusal::BUSY,
                   absl::StrCat("open a session: ", call.instance,
                                " has its one direct client, `", holder.label,
                                "` (pid ", holder.client_pid,
                                "); close that one, or use another instance"));
   }
-  const absl::Status opened = OpenSession(call, *instance, *limit);
-  if (absl::IsResourceExhausted(opened)) {
-    refuse(Refusal::QUOTA, std::string(opened.message()));
-  } else if (!opened.ok()) {
-    refuse(Refusal::BAD_REQUEST, std::string(opened.message()));
+  const absl::Status opened = OpenSession(call, instance, *limit).status();
+  if (opened.ok()) return;
+  Refuse(call,
+         absl::IsResourceExhausted(opened) ? Refusal::QUOTA
+                                           : Refusal::BAD_REQUEST,
+         std::string(opened.message()));
+}
+
+// --- The router's clients, and the router as a client ---------------------
+
+void Platform::OpenAtRouter(OpenCall call) {
+  const auto limit =
+      policy::MayOpen(fleet_->plan().clients, call.label, call.instance);
+  const absl::Status allowed =
+      limit.ok() ? router_->MayOpen(call.label) : limit.status();
+  if (!allowed.ok()) {
+    return Refuse(call,
+                  absl::IsResourceExhausted(allowed) ? Refusal::BUSY
+                                                     : Refusal::NOT_ALLOWED,
+                  std::string(allowed.message()));
   }
+  if (router_->phase() == RouterHost::Phase::kParked) {
+    return Refuse(call, Refusal::PARKED,
+                  absl::StrCat("open a session: ", call.instance,
+                               " is parked: ", router_->reason(),
+                               "; bring it back with `bulkhead restart ",
+                               call.instance, "`"));
+  }
+  auto session = MakeSession(call, *limit);
+  if (!session.ok()) {
+    return Refuse(call,
+                  absl::IsResourceExhausted(session.status())
+                      ? Refusal::QUOTA
+                      : Refusal::BAD_REQUEST,
+                  std::string(session.status().message()));
+  }
+  Session& opened = **session;
+  router_->OpenSession(*std::move(session));
+  link_->Record(call.instance, 0, "session_opened",
+                absl::StrCat("session ", opened.id(), " of `", call.label,
+                             "`, pid ", call.peer.pid));
+  // A client that went away is heard of through its socket.
+  opened.SendGrant().IgnoreError();
+  observers_.Announce(opened);
+  Park();
+}
+
+RouterHost::Hooks Platform::RouterHooks() {
+  RouterHost::Hooks hooks;
+  hooks.look = [this](const std::string& name) { return LookForRouter(name); };
+  hooks.open = [this](const std::string& name, const std::string& label,
+                      int pid, SeqpacketChannel channel) {
+    return OpenForRouter(name, label, pid, std::move(channel));
+  };
+  return hooks;
+}
+
+RouterHost::InstanceState Platform::LookForRouter(const std::string& name) {
+  Instance* instance = fleet_->FindInstance(name);
+  if (instance == nullptr) return {};
+  // The last router's end of file may not have been read yet.
+  if (instance->busy() && instance->session()->ClientIsGone()) {
+    instance->CloseSession("the client closed it");
+  }
+  return {instance->phase() != Instance::Phase::kParked,
+          instance->busy() ? instance->session()->id() : 0};
+}
+
+absl::StatusOr<uint64_t> Platform::OpenForRouter(const std::string& name,
+                                                 const std::string& label,
+                                                 int pid,
+                                                 SeqpacketChannel channel) {
+  OpenCall call;
+  call.channel = std::move(channel);
+  call.peer.pid = pid;
+  call.label = label;
+  call.instance = name;
+  // The router is a part of the system: `clients` is about others.
+  return OpenSession(call, *fleet_->FindInstance(name), 0);
+}
+
+// --- Looking on -----------------------------------------------------------
+
+// True: it was about the router. Whoever looks on there says at whom: ROUTER/
+// LABEL, or ROUTER alone while there is one client.
+bool Platform::ObserveRouter(OpenCall& call) {
+  if (!router_->defined()) return false;
+  const std::string& router = router_->spec().config.name;
+  const bool one = call.instance != router;
+  if (one && call.instance.rfind(router + "/", 0) != 0) return false;
+  std::vector<const Session*> sessions;
+  std::vector<std::string> names;
+  for (const auto& [id, session] : router_->sessions()) {
+    const std::string name =
+        absl::StrCat(router, "/", session->identity().label);
+    names.push_back(name);
+    if (!one || name == call.instance) sessions.push_back(session.get());
+  }
+  if (sessions.size() <= 1) {
+    Observe(call, sessions);
+  } else {
+    Refuse(call, Refusal::BUSY,
+           absl::StrCat("look on at ", call.instance, ": it has ",
+                        sessions.size(), " sessions; choose a client's: ",
+                        absl::StrJoin(names, ", ")));
+  }
+  return true;
 }
 
 // The scenario's `clients` keep programs of one user apart by labels; who looks
 // on is an operator, and was let in as the user (or root) already.
-void Platform::Observe(OpenCall& call, Instance& instance) {
+void Platform::Observe(OpenCall& call,
+                       const std::vector<const Session*>& sessions) {
   const int pid = call.peer.pid;
   SeqpacketChannel* channel =
       observers_.Add(call.instance, pid, std::move(call.channel));
   if (channel == nullptr) return;
   link_->Record(call.instance, 0, "capture_began", absl::StrCat("pid ", pid));
-  if (!instance.busy()) return;
-  const absl::Status sent = instance.session()->SendObservation(*channel);
-  if (!sent.ok()) LogWarning(sent.message());
+  for (const Session* session : sessions) {
+    const absl::Status sent = session->SendObservation(*channel);
+    if (!sent.ok()) LogWarning(sent.message());
+  }
 }
 
 void Platform::NoteEndOfCapture(const std::string& instance, int pid) {
@@ -84,11 +199,12 @@ std::string Platform::InstanceNames() const {
   for (const auto& [name, instance] : fleet_->instances()) {
     names.push_back(name);
   }
+  if (router_->defined()) names.push_back(router_->spec().config.name);
   return names.empty() ? "none" : absl::StrJoin(names, ", ");
 }
 
-absl::Status Platform::OpenSession(OpenCall& call, Instance& instance,
-                                   uint64_t limit_bytes) {
+absl::StatusOr<std::unique_ptr<Session>> Platform::MakeSession(
+    OpenCall& call, uint64_t limit_bytes) {
   ASSIGN_OR_RETURN(
       QuotaCharge charge,
       ledger_.Charge(call.label, call.geometry.TotalBytes(), limit_bytes));
@@ -98,12 +214,17 @@ absl::Status Platform::OpenSession(OpenCall& call, Instance& instance,
   identity.instance = call.instance;
   identity.geometry = call.geometry;
   identity.client_pid = call.peer.pid;
-  const uint64_t id = identity.id;
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<Session> session,
-      Session::Create(loop_, *link_, std::move(identity),
-                      std::move(call.channel), std::move(charge), nullptr));
+  return Session::Create(loop_, *link_, std::move(identity),
+                         std::move(call.channel), std::move(charge), nullptr);
+}
+
+absl::StatusOr<uint64_t> Platform::OpenSession(OpenCall& call,
+                                               Instance& instance,
+                                               uint64_t limit_bytes) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
+                   MakeSession(call, limit_bytes));
   Session* raw = session.get();
+  const uint64_t id = raw->id();
   RETURN_IF_ERROR(instance.OpenSession(std::move(session)));
   link_->Record(call.instance, 0, "session_opened",
                 absl::StrCat("session ", id, " of `", call.label, "`, pid ",
@@ -114,7 +235,7 @@ absl::Status Platform::OpenSession(OpenCall& call, Instance& instance,
     observers_.Announce(*raw);
   }
   Park();
-  return absl::OkStatus();
+  return id;
 }
 
 }  // namespace bulkhead::platform

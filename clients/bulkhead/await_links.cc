@@ -82,6 +82,15 @@ class Wait {
         parked_.push_back(text);
       }
     }
+    if (status_.has_router() && !status_.router().attached()) {
+      const api::Router& router = status_.router();
+      lacking_.push_back(absl::StrCat(
+          router.name(), " is ", router.phase(),
+          router.reason().empty() ? ""
+                                  : absl::StrCat(" (", router.reason(), ")")));
+      culprits_.push_back(router.name());
+      if (router.phase() == "parked") parked_.push_back(lacking_.back());
+    }
     for (const api::Process& process : status_.process()) {
       if (process.kind() == "model" && process.phase() == "parked") {
         parked_.push_back(absl::StrCat(process.name(), " is parked (",

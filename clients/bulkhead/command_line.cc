@@ -34,6 +34,7 @@ struct Parsed {
   DevicesOptions devices;
   DoctorOptions doctor;
   CaptureOptions capture;
+  RouterOptions router;
   std::string capture_duration;
 };
 
@@ -114,6 +115,36 @@ void AddCapture(CLI::App& app, Parsed& parsed) {
       ->capture_default_str();
 }
 
+void AddRouter(CLI::App& app, Parsed& parsed) {
+  CLI::App* router = app.add_subcommand(
+      "router", "What the router knows: links, leases, …; what it would do");
+  router->require_subcommand(1);
+  constexpr struct {
+    const char* name;
+    const char* about;
+  } kTables[] = {
+      {"links", "Flows that are let through, with their addresses and ages"},
+      {"domains", "IP identities, members, counters"},
+      {"rules", "Every rule with what it let through"},
+      {"leases", "What its DHCP servers have lent"},
+      {"arp", "Neighbours that it knows"},
+      {"clients", "Sessions: label, domain, MAC address, counters"},
+      {"uplinks", "Instances behind it, and which carries traffic"},
+      {"counters", "What it counted, drops by their reason"},
+  };
+  for (const auto& table : kTables) {
+    router->add_subcommand(table.name, table.about)
+        ->callback([&parsed, name = table.name] { parsed.router.what = name; });
+  }
+  CLI::App* explain = router->add_subcommand(
+      "explain", "What happens to a first packet, and why");
+  explain
+      ->add_option("QUESTION", parsed.router.question,
+                   "tcp 10.0.1.5:443 from LABEL")
+      ->required();
+  explain->callback([&parsed] { parsed.router.what = "explain"; });
+}
+
 void AddLookCommands(CLI::App& app, Parsed& parsed) {
   app.add_subcommand("ps", "List processes");
   CLI::App* status = app.add_subcommand(
@@ -149,6 +180,7 @@ void AddLookCommands(CLI::App& app, Parsed& parsed) {
   logs->add_flag("-f,--follow", parsed.logs.follow, "Go on with new lines");
   logs->add_option("-n,--lines", parsed.logs.lines, "Only the last ones");
   AddCapture(app, parsed);
+  AddRouter(app, parsed);
   app.add_subcommand("version", "Show the version");
 }
 
@@ -181,6 +213,7 @@ void Choose(const std::string& name, Parsed& parsed, CommandLine& line) {
   if (name == "devices") line.command = parsed.devices;
   if (name == "doctor") line.command = parsed.doctor;
   if (name == "capture") line.command = parsed.capture;
+  if (name == "router") line.command = parsed.router;
   if (name == "version") line.command = VersionOptions{};
 }
 

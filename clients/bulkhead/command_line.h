@@ -74,6 +74,10 @@ struct CaptureOptions {
   uint64_t duration_ms = 0;  // 0: no limit.
   uint32_t snap_bytes = 65535;
 };
+struct RouterOptions {
+  std::string what;  // One of its tables, or "explain".
+  std::vector<std::string> question;
+};
 inline constexpr char kApi[] = "bulkhead.platform.v1";
 struct VersionOptions {};
 
@@ -84,7 +88,7 @@ struct CommandLine {
   std::variant<VersionOptions, DemoOptions, ValidateOptions, PlanOptions,
                UpOptions, DownOptions, PsOptions, StatusOptions, KillOptions,
                RestartOptions, ApplyOptions, EventsOptions, LogsOptions,
-               DevicesOptions, DoctorOptions, CaptureOptions>
+               DevicesOptions, DoctorOptions, CaptureOptions, RouterOptions>
       command;
 };
 

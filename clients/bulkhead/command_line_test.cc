@@ -56,6 +56,22 @@ TEST(CommandLine, Capture) {
   EXPECT_EQ(exit_code, kUsage);
 }
 
+TEST(CommandLine, Router) {
+  EXPECT_EQ(Parsed<RouterOptions>({"router", "links"}).what, "links");
+  const auto explain = Parsed<RouterOptions>(
+      {"router", "explain", "tcp", "10.0.1.5:443", "from", "web"});
+  EXPECT_EQ(explain.what, "explain");
+  EXPECT_EQ(explain.question, (std::vector<std::string>{
+                                  "tcp", "10.0.1.5:443", "from", "web"}));
+  CommandLine line;
+  int exit_code = 0;
+  for (const auto& wrong : std::vector<std::vector<const char*>>{
+           {"router"}, {"router", "tables"}, {"router", "explain"}}) {
+    EXPECT_FALSE(Parse(wrong, line, &exit_code));
+    EXPECT_EQ(exit_code, kUsage);
+  }
+}
+
 TEST(CommandLine, Up) {
   EXPECT_TRUE(Parsed<UpOptions>({"up", "a.yaml"}).wait);
   EXPECT_FALSE(Parsed<UpOptions>({"up", "--no-wait", "a.yaml"}).wait);

@@ -40,6 +40,7 @@ absl::Status RunCommand(const LogsOptions& options, const Context& context);
 absl::Status RunCommand(const DevicesOptions& options, const Context& context);
 absl::Status RunCommand(const DoctorOptions& options, const Context& context);
 absl::Status RunCommand(const CaptureOptions& options, const Context& context);
+absl::Status RunCommand(const RouterOptions& options, const Context& context);
 absl::Status RunCommand(const VersionOptions& options, const Context& context);
 
 }  // namespace bulkhead::cli

@@ -52,6 +52,10 @@ class GrpcConnection : public Connection {
       const api::ApplyRequest& request) override {
     return Call<api::ApplyResponse>(&api::Platform::Stub::Apply, request);
   }
+  absl::StatusOr<api::RouterTable> QueryRouter(
+      const api::QueryRouterRequest& request) override {
+    return Call<api::RouterTable>(&api::Platform::Stub::QueryRouter, request);
+  }
   absl::StatusOr<api::DownResponse> Down() override {
     return Call<api::DownResponse>(&api::Platform::Stub::Down,
                                    api::DownRequest());

@@ -37,6 +37,8 @@ class Connection {
   virtual absl::Status Restart(const api::RestartRequest& request) = 0;
   virtual absl::StatusOr<api::ApplyResponse> Apply(
       const api::ApplyRequest& request) = 0;
+  virtual absl::StatusOr<api::RouterTable> QueryRouter(
+      const api::QueryRouterRequest& request) = 0;
   virtual absl::StatusOr<api::DownResponse> Down() = 0;
   // Calls `event` until it returns false or the stream ends.
   virtual absl::Status WatchEvents(

@@ -118,6 +118,37 @@ Json ToJson(const api::Event& event) {
           {"kind", event.kind()},         {"text", event.text()}};
 }
 
+Json ToJson(const api::Router& router) {
+  Json uplinks = Json::array();
+  for (const auto& uplink : router.uplink()) {
+    uplinks.push_back(
+        {{"instance", uplink.instance()}, {"open", uplink.open()}});
+  }
+  return {{"name", router.name()},
+          {"phase", router.phase()},
+          {"generation", router.generation()},
+          {"pid", router.pid()},
+          {"restarts", router.restarts()},
+          {"reason", router.reason()},
+          {"spare_ready", router.spare_ready()},
+          {"attached", router.attached()},
+          {"clients", router.clients()},
+          {"domains", router.domains()},
+          {"uplinks", uplinks}};
+}
+
+Json ToJson(const api::RouterTable& table) {
+  Json rows = Json::array();
+  for (const auto& row : table.row()) {
+    Json object = Json::object();
+    for (int i = 0; i < row.cell_size() && i < table.column_size(); ++i) {
+      object[table.column(i)] = row.cell(i);
+    }
+    rows.push_back(std::move(object));
+  }
+  return rows;
+}
+
 Json ToJson(const api::Status& status) {
   return {{"scenario", status.scenario()},
           {"platform_generation", status.platform_generation()},
@@ -125,6 +156,8 @@ Json ToJson(const api::Status& status) {
           {"instances", ListOf(status.instance())},
           {"sessions", ListOf(status.session())},
           {"processes", ListOf(status.process())},
+          {"router",
+           status.has_router() ? ToJson(status.router()) : Json(nullptr)},
           {"failures", ListOf(status.failure())},
           {"warnings", ListOf(status.warning())}};
 }

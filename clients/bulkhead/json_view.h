@@ -17,7 +17,10 @@ Json ToJson(const platform::v1::Instance& instance);
 Json ToJson(const platform::v1::Session& session);
 Json ToJson(const platform::v1::Process& process);
 Json ToJson(const platform::v1::Event& event);
+Json ToJson(const platform::v1::Router& router);
 Json ToJson(const platform::v1::Status& status);
+// An object for each row, its keys the columns.
+Json ToJson(const platform::v1::RouterTable& table);
 
 // On one line. Invalid UTF-8 becomes U+FFFD instead of an exception.
 std::string Dump(const Json& json);

@@ -72,6 +72,26 @@ std::string SessionTable(const api::Status& status, const Console& console) {
   return table.ToText(console);
 }
 
+// "router: running, 3 clients in 2 domains, uplinks nic0, nic1 (not open)"
+void PrintRouter(const api::Router& router, const Console& console) {
+  std::vector<std::string> uplinks;
+  for (const auto& uplink : router.uplink()) {
+    uplinks.push_back(
+        absl::StrCat(uplink.instance(), uplink.open() ? "" : " (not open)"));
+  }
+  const Table::Cell phase = PhaseCell(router.phase());
+  console.out << "\nrouter " << router.name() << ": "
+              << console.Paint(phase.paint, phase.text) << ", "
+              << router.clients() << " clients, " << router.domains()
+              << " domains, uplinks "
+              << (uplinks.empty() ? "none" : absl::StrJoin(uplinks, ", "))
+              << ", " << router.restarts() << " restarts";
+  if (!router.reason().empty()) {
+    console.out << ", last end: " << router.reason();
+  }
+  console.out << "\n";
+}
+
 // Most processes of one kind lack the same parts: said once for all of them.
 void PrintSandbox(const api::Status& status, const Console& console) {
   std::set<std::string> parts;
@@ -97,6 +117,7 @@ void PrintAll(const api::Status& status, const Console& console) {
   if (status.session_size() > 0) {
     console.out << "\n" << SessionTable(status, console);
   }
+  if (status.has_router()) PrintRouter(status.router(), console);
   PrintSandbox(status, console);
   for (const std::string& failure : status.failure()) {
     console.out << "\n" << console.Paint(Colour::kBad, "error: ") << failure;

@@ -215,6 +215,21 @@ class PlatformApi final : public v1::Platform::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status QueryRouter(grpc::ServerContext*,
+                           const v1::QueryRouterRequest* request,
+                           v1::RouterTable* reply) override {
+    std::promise<absl::StatusOr<v1::RouterTable>> answer;
+    mailbox_.Put([&] {
+      api_.QueryRouter(request->what(), request->question(),
+                       [&answer](absl::StatusOr<v1::RouterTable> table) {
+                         answer.set_value(std::move(table));
+                       });
+    });
+    absl::StatusOr<v1::RouterTable> table = answer.get_future().get();
+    if (table.ok()) *reply = *std::move(table);
+    return ToGrpc(table.status());
+  }
+
   grpc::Status Down(grpc::ServerContext*, const v1::DownRequest*,
                     v1::DownResponse* reply) override {
     std::promise<uint32_t> stopped;

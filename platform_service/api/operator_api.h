@@ -40,6 +40,10 @@ class OperatorApi {
       const PreparedScenario& scenario, bool dry_run) = 0;
   // Calls `done` with the number of processes that were ended.
   virtual void Down(std::function<void(uint32_t stopped)> done) = 0;
+  // Asks the router for one of its tables; `done` is called later, or at once.
+  virtual void QueryRouter(
+      const std::string& what, const std::string& question,
+      std::function<void(absl::StatusOr<v1::RouterTable>)> done) = 0;
   // After the answer to Down went out.
   virtual void ShutDown() = 0;
 };

@@ -254,6 +254,7 @@ Plan MakePlan(const Scenario& scenario,
   Plan plan;
   plan.simulated = scenario.simulated;
   plan.clients = scenario.clients;
+  plan.router = scenario.router;
   std::set<std::string> seen;
   for (const PciDeviceInfo& device : devices) {
     // S1: a device that is listed twice is one device.

@@ -37,6 +37,7 @@ struct Plan {
   std::vector<SimulatedNic> simulated;
   std::vector<PlanEntry> entries;  // One for each device, in their order.
   std::optional<std::vector<ClientRule>> clients;
+  std::optional<RouterSpec> router;
 
   // The driven entry of that instance, or null.
   const PlanEntry* Find(const std::string& instance) const;

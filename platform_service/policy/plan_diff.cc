@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -32,6 +33,7 @@ class Changes {
     Compare(key, before, after,
             [](bool value) { return value ? "true" : "false"; });
   }
+  void Note(std::string text) { found_.push_back(std::move(text)); }
   bool any() const { return !found_.empty(); }
   std::string Text() const { return absl::StrJoin(found_, ", "); }
 
@@ -49,10 +51,17 @@ std::string Cpus(const std::vector<uint32_t>& cpus) {
                       : absl::StrCat("[", absl::StrJoin(cpus, ", "), "]");
 }
 
-// What only a process defined afresh can have.
-Changes ProcessChanges(const DriverRule& a, const DriverRule& b) {
+// What only a process defined afresh can have; of a driver rule or a router.
+template <typename Spec>
+Changes ProcessChanges(const Spec& a, const Spec& b) {
   Changes changes;
-  changes.Compare("driver", a.driver, b.driver);
+  if constexpr (requires { a.driver; }) {
+    changes.Compare("driver", a.driver, b.driver);
+  } else {
+    // Tables are made once, in memory of their size.
+    changes.Compare("max_flows", a.config.max_flows, b.config.max_flows);
+    changes.Compare("max_clients", a.config.max_clients, b.config.max_clients);
+  }
   changes.Compare("standby", a.standby, b.standby);
   changes.Compare("backoff_first", a.restart.backoff_first_ms,
                   b.restart.backoff_first_ms, Milliseconds);
@@ -83,6 +92,42 @@ Changes ConfigChanges(const NicConfigSpec& a, const NicConfigSpec& b) {
   return changes;
 }
 
+using nic_router::DomainConfig;
+using nic_router::RouterConfig;
+
+std::string RouterText(const RouterConfig& config) {
+  return absl::StrCat(config.domains.size(), " domains, ",
+                      config.uplinks.size(), " uplinks");
+}
+
+// Which domains differ, and whether anything else does. A rule is too long to
+// be shown twice.
+Changes RouterChanges(const RouterConfig& a, const RouterConfig& b) {
+  Changes changes;
+  std::map<std::string, const DomainConfig*> before;
+  for (const DomainConfig& domain : a.domains) before[domain.name] = &domain;
+  for (const DomainConfig& domain : b.domains) {
+    const auto found = before.find(domain.name);
+    if (found == before.end()) {
+      changes.Note(absl::StrCat("domain ", domain.name, " is new"));
+      continue;
+    }
+    if (!(*found->second == domain)) {
+      changes.Note(absl::StrCat("domain ", domain.name, " differs"));
+    }
+    before.erase(found);
+  }
+  for (const auto& [name, domain] : before) {
+    changes.Note(absl::StrCat("domain ", name, " is gone"));
+  }
+  if (a.uplinks != b.uplinks) changes.Note("`uplinks` differs");
+  if (a.policies != b.policies) changes.Note("`policies` differs");
+  if (!(a.timeouts == b.timeouts)) changes.Note("`timeouts` differs");
+  changes.Compare("max_packets_per_turn", a.max_packets_per_turn,
+                  b.max_packets_per_turn);
+  return changes;
+}
+
 std::string Identity(const pci::PciDeviceInfo& device) {
   return absl::StrFormat("%04x:%04x", device.vendor, device.device);
 }
@@ -103,6 +148,7 @@ class Differ {
       Add(Kind::kStartInstance, entry.instance,
           absl::StrCat(entry.rule->driver, " for ", DeviceKey(entry.device)));
     }
+    CompareRouters();
     if (running_.clients != wanted_.clients) {
       Add(Kind::kSetClients, "", "`clients` differs");
     }
@@ -135,6 +181,32 @@ class Differ {
     for (const SimulatedNic& nic : wanted_.simulated) {
       if (running.count(nic.name) != 0) continue;
       Add(Kind::kAddNic, nic.name, "it is new in the scenario");
+    }
+  }
+
+  // A router of another name is another router: clients open it by that.
+  void CompareRouters() {
+    const std::optional<RouterSpec>& before = running_.router;
+    const std::optional<RouterSpec>& after = wanted_.router;
+    const bool same_name = before && after &&
+                           before->config.name == after->config.name;
+    if (before && !same_name) {
+      Add(Kind::kStopRouter, before->config.name,
+          after ? absl::StrCat("it is now called ", after->config.name)
+                : "it is no longer in the scenario");
+    }
+    if (after && !same_name) {
+      Add(Kind::kStartRouter, after->config.name, RouterText(after->config));
+    }
+    if (!same_name) return;
+    const Changes process = ProcessChanges(*before, *after);
+    const Changes config = RouterChanges(before->config, after->config);
+    if (process.any()) {
+      Add(Kind::kRedefineRouter, before->config.name,
+          config.any() ? absl::StrCat(process.Text(), ", ", config.Text())
+                       : process.Text());
+    } else if (config.any()) {
+      Add(Kind::kReconfigureRouter, before->config.name, config.Text());
     }
   }
 
@@ -205,6 +277,7 @@ class Differ {
 
 const char* KindName(Action::Kind kind) {
   switch (kind) {
+    case Kind::kStopRouter:
     case Kind::kStopInstance:
       return "stop";
     case Kind::kRemoveNic:
@@ -214,10 +287,13 @@ const char* KindName(Action::Kind kind) {
     case Kind::kSetClients:
       return "set clients";
     case Kind::kRedefineInstance:
+    case Kind::kRedefineRouter:
       return "redefine";
     case Kind::kReconfigureInstance:
+    case Kind::kReconfigureRouter:
       return "reconfigure";
     case Kind::kStartInstance:
+    case Kind::kStartRouter:
       return "start";
   }
   return "";

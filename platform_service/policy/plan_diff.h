@@ -14,6 +14,7 @@ namespace bulkhead::policy {
 struct Action {
   enum class Kind : uint8_t {
     // In the order in which they come in a list.
+    kStopRouter,    // Its clients lose their sessions; those of NICs do not.
     kStopInstance,  // `name` is an instance: end it and its sessions.
     kRemoveNic,     // `name` is a simulated NIC: end its model.
     kAddNic,        // Start the model of wanted.simulated's `name`.
@@ -24,6 +25,10 @@ struct Action {
     kRedefineInstance,
     kReconfigureInstance,  // Only the NIC's config differs: Configure, live.
     kStartInstance,
+    // The same of the router.
+    kRedefineRouter,
+    kReconfigureRouter,  // Live: links that are still allowed stay.
+    kStartRouter,
   };
   Kind kind;
   std::string name;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -192,6 +193,84 @@ INSTANTIATE_TEST_SUITE_P(
               "remove port1: it is no longer in the scenario",
               "remove port2: it is no longer in the scenario"}}),
     [](const auto& info) { return info.param.name; });
+
+// A router with two domains and an uplink of nic0.
+RouterSpec Router() {
+  RouterSpec router;
+  router.config.domains.resize(2);
+  router.config.domains[0].name = "uplink";
+  router.config.domains[1].name = "guests";
+  router.config.uplinks = {{{"nic0"}, "uplink", {}}};
+  return router;
+}
+
+struct RouterCase {
+  const char* name;
+  std::function<void(std::optional<RouterSpec>*)> change;
+  std::vector<std::string> actions;
+};
+
+class RouterDiff : public testing::TestWithParam<RouterCase> {};
+
+TEST_P(RouterDiff, TakesTheFewestSteps) {
+  Plan running;
+  running.router = Router();
+  Plan wanted = running;
+  GetParam().change(&wanted.router);
+  std::vector<std::string> actions;
+  for (const Action& action : DiffPlans(running, wanted)) {
+    actions.push_back(ToText(action));
+  }
+  EXPECT_EQ(actions, GetParam().actions);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, RouterDiff,
+    testing::Values(
+        RouterCase{"Nothing", [](auto*) {}, {}},
+        RouterCase{"OnlyTheLine", [](auto* r) { (*r)->line.number = 7; }, {}},
+        RouterCase{"Gone",
+                   [](auto* r) { r->reset(); },
+                   {"stop router: it is no longer in the scenario"}},
+        RouterCase{"Renamed",
+                   [](auto* r) { (*r)->config.name = "gate"; },
+                   {"stop router: it is now called gate",
+                    "start gate: 2 domains, 1 uplinks"}},
+        RouterCase{"Domains",
+                   [](auto* r) {
+                     auto& domains = (*r)->config.domains;
+                     domains[0].use_arp = false;
+                     domains[1].name = "dmz";
+                   },
+                   {"reconfigure router: domain uplink differs, domain dmz is "
+                    "new, domain guests is gone"}},
+        RouterCase{"EverythingElse",
+                   [](auto* r) {
+                     auto& config = (*r)->config;
+                     config.uplinks.clear();
+                     config.policies.resize(1);
+                     config.timeouts.udp_idle_s = 1;
+                     config.max_packets_per_turn = 5;
+                   },
+                   {"reconfigure router: `uplinks` differs, `policies` "
+                    "differs, `timeouts` differs, max_packets_per_turn 50 -> "
+                    "5"}},
+        RouterCase{"ItsProcess",
+                   [](auto* r) {
+                     (*r)->standby = true;
+                     (*r)->config.max_flows = 64;
+                     (*r)->config.uplinks.clear();
+                   },
+                   {"redefine router: max_flows 131072 -> 64, standby false "
+                    "-> true, `uplinks` differs"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(PlanDiffFromNothing, StartsTheRouterLast) {
+  Plan wanted = ThreeNics().MakePlan();
+  wanted.router = Router();
+  EXPECT_EQ(ToText(DiffPlans(Plan(), wanted).back()),
+            "start router: 2 domains, 1 uplinks");
+}
 
 TEST(PlanDiffFromNothing, AddsThenStarts) {
   std::vector<std::string> actions;

@@ -7,6 +7,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "platform_service/policy/ip_scalar.h"
 #include "platform_service/policy/printable.h"
 
 namespace bulkhead::policy {
@@ -57,6 +59,61 @@ std::string Columns(const std::vector<Row>& rows) {
   return text;
 }
 
+using nic_router::DomainConfig;
+using nic_router::PolicyRule;
+using nic_router::RouterConfig;
+using nic_router::UplinkConfig;
+
+// "nic0 or nic1, VLAN 10 of nic2"
+std::string UplinksOf(const RouterConfig& config, const std::string& domain) {
+  std::vector<std::string> found;
+  for (const UplinkConfig& uplink : config.uplinks) {
+    const std::string instances = absl::StrJoin(uplink.instances, " or ");
+    if (uplink.domain == domain) found.push_back(instances);
+    for (const auto& vlan : uplink.vlans) {
+      if (vlan.domain != domain) continue;
+      found.push_back(absl::StrCat("VLAN ", vlan.vlan, " of ", instances));
+    }
+  }
+  return found.empty() ? "-" : absl::StrJoin(found, ", ");
+}
+
+// "probe, vm-*, everybody else"
+std::string ClientsOf(const RouterConfig& config, const std::string& domain) {
+  std::vector<std::string> found;
+  for (const PolicyRule& policy : config.policies) {
+    if (policy.domain != domain) continue;
+    switch (policy.kind) {
+      case PolicyRule::Kind::kExact:
+        found.push_back(policy.label);
+        break;
+      case PolicyRule::Kind::kPrefix:
+        found.push_back(absl::StrCat(policy.label, "*"));
+        break;
+      case PolicyRule::Kind::kSuffix:
+        found.push_back(absl::StrCat("*", policy.label));
+        break;
+      case PolicyRule::Kind::kDefault:
+        found.push_back("everybody else");
+        break;
+    }
+  }
+  return found.empty() ? "-" : absl::StrJoin(found, ", ");
+}
+
+std::string RouterTable(const RouterConfig& config) {
+  std::vector<Row> rows = {
+      {"DOMAIN", "IPV4", "IPV6", "UPLINK", "CLIENTS"}};
+  for (const DomainConfig& domain : config.domains) {
+    rows.push_back({domain.name,
+                    domain.interface ? Ipv4Text(*domain.interface) : "by DHCP",
+                    domain.interface6 ? Ipv6Text(*domain.interface6) : "-",
+                    UplinksOf(config, domain.name),
+                    ClientsOf(config, domain.name)});
+  }
+  return absl::StrCat("Router ", config.name, ":\n", Columns(rows), "\n");
+}
+
 }  // namespace
 
 std::string PlanTable(const Plan& plan, bool all) {
@@ -78,6 +135,7 @@ std::string PlanTable(const Plan& plan, bool all) {
   }
   std::string text = rows.size() > 1 ? Columns(rows) + "\n" : "";
   if (!refusals.empty()) absl::StrAppend(&text, "Refused:\n", refusals, "\n");
+  if (plan.router) absl::StrAppend(&text, RouterTable(plan.router->config));
   absl::StrAppend(&text, plan.entries.size(), " devices: ", driven, " driven, ",
                   refused, " refused, ", plan.entries.size() - driven - refused,
                   " without a rule\n");

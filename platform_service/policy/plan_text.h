@@ -9,7 +9,7 @@
 namespace bulkhead::policy {
 
 // A table, device → rule → driver → instance, one line each, then the refused
-// NICs with their reasons, then one line of totals. Devices that no rule
+// NICs with their reasons, then the router's domains, then one line of totals. Devices that no rule
 // matches are only counted, unless `all`.
 std::string PlanTable(const Plan& plan, bool all = false);
 

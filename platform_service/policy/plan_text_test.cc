@@ -58,6 +58,30 @@ TEST(PlanTable, HasALineForEachDeviceWhenAsked) {
       << table;
 }
 
+// Shows the router's domains with what leads to them, below the NICs.
+TEST(PlanTable, HasALineForEachDomainOfTheRouter) {
+  Plan plan;
+  nic_router::RouterConfig& config = plan.router.emplace().config;
+  config.domains.resize(2);
+  config.domains[0].name = "uplink";
+  config.domains[1].name = "guests";
+  config.domains[1].interface = {0x0a000101, 24};
+  config.domains[1].interface6 = {{0x20, 1, 0xd, 0xb8}, 64};
+  config.uplinks = {{{"nic0", "nic1"}, "uplink", {{10, "guests"}}}};
+  using Kind = nic_router::PolicyRule::Kind;
+  config.policies = {{Kind::kPrefix, "vm-", "guests", 0, 0, 1},
+                     {Kind::kDefault, "", "guests", 0, 0, 1}};
+  EXPECT_EQ(
+      PlanTable(plan),
+      R"(Router router:
+DOMAIN  IPV4         IPV6           UPLINK                   CLIENTS
+uplink  by DHCP      -              nic0 or nic1             -
+guests  10.0.1.1/24  2001:db8::/64  VLAN 10 of nic0 or nic1  vm-*, everybody else
+
+0 devices: 0 driven, 0 refused, 0 without a rule
+)");
+}
+
 TEST(PlanTable, OfNothing) {
   EXPECT_EQ(PlanTable(Plan()),
             "0 devices: 0 driven, 0 refused, 0 without a rule\n");

@@ -143,6 +143,8 @@ void ReadInstance(SourceText* source, Fields* fields, std::string* instance) {
   }
 }
 
+}  // namespace
+
 RestartSpec ReadRestart(SourceText* source, const YamlNode& node) {
   RestartSpec restart;
   Fields fields(source, node, "`restart`", "{backoff_max: 5s, park_after: 10}");
@@ -197,6 +199,8 @@ LimitsSpec ReadLimits(SourceText* source, const YamlNode& node) {
   fields.Finish();
   return limits;
 }
+
+namespace {
 
 NicConfigSpec ReadConfig(SourceText* source, const YamlNode& node) {
   NicConfigSpec config;

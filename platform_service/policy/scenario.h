@@ -13,6 +13,8 @@
 #include <variant>
 #include <vector>
 
+#include "nic_router/config.h"
+
 namespace bulkhead::policy {
 
 // Where in the file something stands, from 1; 0: not from a file. Never part of
@@ -173,6 +175,18 @@ struct ClientRule {
   bool operator==(const ClientRule&) const = default;
 };
 
+// The router, and the process that it is.
+struct RouterSpec {
+  nic_router::RouterConfig config;  // Its `cpus` are those of `limits`.
+  bool standby = false;
+  RestartSpec restart;
+  HeartbeatSpec heartbeat;
+  LimitsSpec limits;
+  SourceLine line;
+
+  bool operator==(const RouterSpec&) const = default;
+};
+
 struct Scenario {
   std::string path;  // As given; for messages such as "FILE:LINE".
   DeviceSources devices;
@@ -180,6 +194,7 @@ struct Scenario {
   std::vector<DriverRule> drivers;
   // Absent: any permitted user may open any instance under any label.
   std::optional<std::vector<ClientRule>> clients;
+  std::optional<RouterSpec> router;
 };
 
 }  // namespace bulkhead::policy

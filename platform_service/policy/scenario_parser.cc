@@ -132,6 +132,9 @@ void ReadScenario(SourceText* source, const YamlNode& root,
         &nodes);
     CheckClients(source, *scenario->clients, nodes);
   }
+  if (const YamlNode* router = fields.Find("router")) {
+    scenario->router = ReadRouter(source, *router, *scenario);
+  }
   fields.Finish();
 }
 

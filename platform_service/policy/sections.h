@@ -31,6 +31,16 @@ DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,
 // One item of `clients:`. rule_reader.cc
 ClientRule ReadClientRule(SourceText* source, const YamlNode& node);
 
+// `restart`, `heartbeat`, `limits` of any process. rule_reader.cc
+RestartSpec ReadRestart(SourceText* source, const YamlNode& node);
+HeartbeatSpec ReadHeartbeat(SourceText* source, const YamlNode& node);
+LimitsSpec ReadLimits(SourceText* source, const YamlNode& node);
+
+// `router:`, against itself and the rest of the scenario, which was read
+// before. router_reader.cc
+RouterSpec ReadRouter(SourceText* source, const YamlNode& node,
+                      const Scenario& scenario);
+
 // What the items must hold together: names, MAC addresses, cables, taps,
 // instance patterns. Nodes are those that the items were read from.
 // `complete` is false when there may be more NICs than were read.

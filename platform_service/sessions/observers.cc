@@ -48,7 +48,12 @@ void Observers::End(uint64_t number) {
 
 void Observers::Announce(const Session& session) {
   for (auto& [number, observer] : observers_) {
-    if (observer.instance != session.identity().instance) continue;
+    const SessionIdentity& identity = session.identity();
+    if (observer.instance != identity.instance &&
+        observer.instance !=
+            absl::StrCat(identity.instance, "/", identity.label)) {
+      continue;
+    }
     const absl::Status sent = session.SendObservation(observer.channel);
     // One that does not read what it asked for misses this session.
     if (!sent.ok()) LogWarning(sent.message());

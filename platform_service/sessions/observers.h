@@ -38,7 +38,7 @@ class Observers {
   // Takes one in. nullptr: refused, and told why.
   SeqpacketChannel* Add(const std::string& instance, int pid,
                         SeqpacketChannel channel);
-  // A session has opened.
+  // A session has opened, of INSTANCE or, at the router, of ROUTER/LABEL.
   void Announce(const Session& session);
 
   size_t size() const { return observers_.size(); }

@@ -215,6 +215,16 @@ absl::Status Session::AppendGrant(DeviceOwner* device, SessionGrant* grant,
       fds);
 }
 
+absl::StatusOr<FrameMemory> Session::ShareFrames() const {
+  FrameMemory frames;
+  ASSIGN_OR_RETURN(frames.tx_data, ReopenReadOnly(areas_.tx_data_fd()));
+  frames.rx_data.Reset(::fcntl(areas_.rx_data_fd(), F_DUPFD_CLOEXEC, 0));
+  if (!frames.rx_data.valid()) {
+    return ErrnoStatus("duplicate a session's descriptor");
+  }
+  return frames;
+}
+
 absl::Status Session::MapFor(DeviceOwner& device) {
   if (mapped_) return absl::OkStatus();
   const auto& geometry = identity_.geometry;

@@ -37,6 +37,12 @@ struct SessionIdentity {
   int client_pid = 0;
 };
 
+// Descriptors of a session's frames, for a provider that copies.
+struct FrameMemory {
+  UniqueFd tx_data;  // Read-only.
+  UniqueFd rx_data;  // Writable.
+};
+
 // Guarantees:
 //   - The data areas are mapped for one NIC alone: tx for reading, rx for
 //     writing (S3).
@@ -68,6 +74,9 @@ class Session {
   // session: what a device adds is had once.
   absl::Status AppendGrant(DeviceOwner* device, SessionGrant* grant,
                            FdList* fds);
+
+  // What a provider without a device gets besides.
+  absl::StatusOr<FrameMemory> ShareFrames() const;
 
   absl::Status MapFor(DeviceOwner& device);
   // When it returns ok, the NIC cannot reach the session any more.

@@ -1,0 +1,46 @@
+// A port of the engine that is a session: besides moving frames it can be slept
+// on.
+#ifndef BULKHEAD_NIC_ROUTER_SESSIONS_SESSION_PORT_H_
+#define BULKHEAD_NIC_ROUTER_SESSIONS_SESSION_PORT_H_
+
+#include "nic_router/engine/port.h"
+
+namespace bulkhead::nic_router {
+
+// Sleeping is packet_stream/doorbell.h's: process, arm, re-check.
+class SessionPort : public Port {
+ public:
+  // Announces that we sleep, then looks again. False: there is work, and
+  // nothing is announced.
+  [[nodiscard]] bool Arm() {
+    if (!armed_) armed_ = DoArm();
+    moved_ = false;
+    return armed_;
+  }
+  // Takes the announcement back, so that the peer rings no more.
+  void Disarm() {
+    if (!armed_) return;
+    armed_ = false;
+    DoDisarm();
+  }
+  bool armed() const { return armed_; }
+  // Frames went either way since Arm: the peer is awake, and would ring.
+  bool moved() const { return moved_; }
+
+  // Readable when the peer rang.
+  virtual int fd() const = 0;
+
+ protected:
+  void NoteMoved() { moved_ = true; }
+
+ private:
+  virtual bool DoArm() = 0;
+  virtual void DoDisarm() = 0;
+
+  bool armed_ = false;
+  bool moved_ = false;
+};
+
+}  // namespace bulkhead::nic_router
+
+#endif  // BULKHEAD_NIC_ROUTER_SESSIONS_SESSION_PORT_H_
