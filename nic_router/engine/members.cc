@@ -198,6 +198,7 @@ absl::StatusOr<MemberId> EngineCore::AddUplink(size_t uplink, size_t instance,
   line.quantum = kUplinkQuantum;
   group.lines[instance] = number;
   ChooseActive(group);
+  NoteLinksChanged();
   return line.id;
 }
 
