@@ -1,7 +1,8 @@
 // nic_tap: the Linux network stack over a Bulkhead NIC.
 //
 // Privileges are needed to enter the namespace, to make the TAP device, and to
-// bring it up. They are given up before the first frame.
+// bring it up. They are given up before the first frame; a second process,
+// which sees no frame, sets the MTU when the NIC's changes (mtu_setter.h).
 #include <sys/prctl.h>
 
 #include <csignal>
@@ -12,7 +13,9 @@
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "base/stop_signal.h"
+#include "clients/nic_tap/mtu_setter.h"
 #include "clients/nic_tap/options.h"
+#include "clients/nic_tap/privileges.h"
 #include "clients/nic_tap/tap_device.h"
 #include "clients/nic_tap/tap_link.h"
 #include "packet_stream/client.h"
@@ -20,8 +23,7 @@
 namespace bulkhead::nic_tap {
 namespace {
 
-// What a driver says once it is attached; the interface follows it later, too,
-// but the MTU only with privileges.
+// What a driver says once it is attached; the interface follows it later, too.
 constexpr int kAttachWaitMs = 5000;
 
 void AwaitDriver(packet_stream::Session& session) {
@@ -35,6 +37,7 @@ void AwaitDriver(packet_stream::Session& session) {
 }
 
 absl::Status Run(const Options& options) {
+  auto mtu_setter = MtuSetter::Start(options.tap, options.netns);
   const StopSignal stop;
   ASSIGN_OR_RETURN(auto session, packet_stream::Session::Open(options.open));
   AwaitDriver(*session);
@@ -42,9 +45,10 @@ absl::Status Run(const Options& options) {
     RETURN_IF_ERROR(EnterNetworkNamespace(options.netns));
   }
   ASSIGN_OR_RETURN(TapDevice tap, TapDevice::Create(options.tap));
+  if (mtu_setter.ok()) tap.UseForMtu(*std::move(mtu_setter));
   TapLink link(session.get(), &tap);
   if (options.up) RETURN_IF_ERROR(tap.SetUp());
-  RETURN_IF_ERROR(DropPrivileges());
+  RETURN_IF_ERROR(KeepOnly(0));
   LogInfo(absl::StrCat(tap.name(), " is ", options.open.instance));
   const absl::Status status = link.Run(stop.fd());
   session->Flush();

@@ -1,16 +1,12 @@
 #include "clients/nic_tap/tap_device.h"
 
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,7 +21,6 @@ namespace bulkhead::nic_tap {
 namespace {
 
 constexpr char kDevice[] = "/dev/net/tun";
-constexpr uid_t kNobody = 65534;
 
 ifreq RequestFor(const std::string& name) {
   ifreq request = {};
@@ -128,6 +123,7 @@ absl::Status TapDevice::SetMtu(uint32_t mtu) {
   if (::ioctl(socket_.get(), SIOCSIFMTU, &request) == 0) {
     return absl::OkStatus();
   }
+  if (errno == EPERM && mtu_setter_.has_value()) return mtu_setter_->Set(mtu);
   return ErrnoStatus(absl::StrCat("set the MTU of ", name_));
 }
 
@@ -140,23 +136,6 @@ absl::Status TapDevice::SetUp() {
     }
   }
   return ErrnoStatus(absl::StrCat("bring ", name_, " up"));
-}
-
-absl::Status DropPrivileges() {
-  // Another user first, which takes capabilities. In a user namespace of one
-  // user there is none to become (EINVAL).
-  if (::geteuid() == 0 && ::setgroups(0, nullptr) == 0 &&
-      ::setresgid(kNobody, kNobody, kNobody) == 0 &&
-      ::setresuid(kNobody, kNobody, kNobody) != 0 && errno != EINVAL) {
-    return ErrnoStatus("give up root");
-  }
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {};
-  if (::syscall(SYS_capset, &header, none) != 0 ||
-      ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return ErrnoStatus("give up privileges");
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace bulkhead::nic_tap

@@ -5,11 +5,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/unique_fd.h"
+#include "clients/nic_tap/mtu_setter.h"
 
 namespace bulkhead::nic_tap {
 
@@ -37,8 +39,10 @@ class TapDevice {
   absl::Status SetOffloads(unsigned tun_flags);
   absl::Status SetCarrier(bool up);
   // These need CAP_NET_ADMIN.
-  absl::Status SetMtu(uint32_t mtu);
   absl::Status SetUp();
+  // Or one who has kept it.
+  absl::Status SetMtu(uint32_t mtu);
+  void UseForMtu(MtuSetter setter) { mtu_setter_ = std::move(setter); }
 
  private:
   TapDevice(std::string name, UniqueFd fd, UniqueFd socket)
@@ -48,11 +52,9 @@ class TapDevice {
 
   std::string name_;
   UniqueFd fd_;
+  std::optional<MtuSetter> mtu_setter_;
   UniqueFd socket_;  // In the device's namespace, for requests about it.
 };
-
-// Gives up root, every capability and the way back. What is open stays usable.
-absl::Status DropPrivileges();
 
 }  // namespace bulkhead::nic_tap
 
