@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<XdpQueue>> XdpQueue::Create(
   queue->buffer_shift_ =
       static_cast<uint32_t>(std::countr_zero(socket.geometry.buffer_bytes));
   queue->rx_base_ = socket.rx_iova;
+  queue->busy_poll_ = rings->busy_poll;
   queue->rx_given_.resize(socket.geometry.rx_buffers);
   queue->sent_.resize(queue->tx_.capacity());
   queue->sent_at_.resize(socket.geometry.tx_buffers);
@@ -74,9 +75,12 @@ void XdpQueue::RxRefill(std::span<const RxBuffer> buffers) {
   fill_.Publish();
   rx_given_count_ += buffers.size();
   // Only drivers with zero-copy ever stop looking at it.
-  if (fill_.NeedsWakeup()) {
-    ::recvfrom(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
-  }
+  if (fill_.NeedsWakeup()) Call();
+}
+
+// Has the kernel look for frames. Nothing is received but by the ring.
+void XdpQueue::Call() {
+  ::recvfrom(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }
 
 bool XdpQueue::TakeBack(const xdp_desc& entry, RxPiece* piece) {
@@ -98,7 +102,12 @@ bool XdpQueue::TakeBack(const xdp_desc& entry, RxPiece* piece) {
 }
 
 size_t XdpQueue::RxHarvest(std::span<RxPiece> out) {
-  const uint32_t available = rx_.Available();
+  uint32_t available = rx_.Available();
+  // Once a turn, and once more before a sleep.
+  if (available == 0 && busy_poll_) {
+    Call();
+    available = rx_.Available();
+  }
   size_t count = 0;       // In `out`.
   uint32_t released = 0;  // Entries of whole frames.
   while (released < available) {

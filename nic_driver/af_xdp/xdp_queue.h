@@ -42,6 +42,7 @@ class XdpQueue {
   absl::Status MapRings(const XdpRings& rings);
   // The buffer of an address in the rx part of UMEM, if the kernel has it.
   bool TakeBack(const xdp_desc& entry, RxPiece* piece);
+  void Call();
   void Collect();
   void Kick();
 
@@ -55,6 +56,7 @@ class XdpQueue {
   uint64_t rx_base_ = 0;        // In UMEM; tx buffers are from 0.
   std::vector<bool> rx_given_;  // By buffer: the kernel has it.
   size_t rx_given_count_ = 0;
+  bool busy_poll_ = false;  // A call receives what waits at the interface.
 
   // Pieces in the order in which they were submitted: the kernel may finish
   // them in another one. Free-running positions.

@@ -157,11 +157,12 @@ class InterfaceConformance : public ::testing::Test {
   absl::Status OpenSocket(SessionSocket* out) {
     if (program_.has_value()) {
       auto socket = platform::OpenXdpSocket(
-          index_, 0, {tx_fd_.get(), rx_fd_.get(), kGeometry});
+          index_, 0, {tx_fd_.get(), rx_fd_.get(), kGeometry}, busy_poll_);
       if (!socket.ok()) return socket.status();
       out->rings = XdpRings{socket->fill_entries, socket->completion_entries,
                             socket->rx_entries,   socket->tx_entries,
-                            socket->rx_headroom,  socket->chains};
+                            socket->rx_headroom,  socket->chains,
+                            socket->busy_poll};
       out->rx_iova = kGeometry.TxDataBytes();
       out->socket = std::move(socket->fd);
       chains_ = socket->chains;
@@ -279,6 +280,7 @@ class InterfaceConformance : public ::testing::Test {
   Mapping tx_, rx_;
   uint64_t rx_base_ = 0;
   bool chains_ = true;
+  bool busy_poll_ = false;  // Of sockets opened from now on.
   bool started_ = false;
   std::deque<uint32_t> free_rx_;
   std::vector<uint8_t> partial_;
@@ -334,6 +336,26 @@ TEST_F(InterfaceConformance, S8_ABatchLeavesWholeInOrder) {
       ASSERT_EQ(PeerTakes(), Frame(i, 60 + i)) << round;
     }
     ASSERT_TRUE(Turn([&] { return reaped_.size() == kBuffers; })) << round;
+  }
+}
+
+// A driver whose calls look for frames gets and sends the same ones.
+TEST_F(InterfaceConformance, PollsWithinItsCalls) {
+  if (!TheInterfaceDriver().xdp) GTEST_SKIP() << "only XDP sockets do";
+  Close();
+  busy_poll_ = true;
+  ASSERT_NO_FATAL_FAILURE(Open());
+  for (uint32_t i = 0; i < 200; ++i) {
+    const auto frame = Frame(i, 60 + i);
+    Refill();
+    ASSERT_NO_FATAL_FAILURE(PeerSends(frame));
+    ASSERT_TRUE(Turn([&] { return !received_.empty(); })) << i;
+    ASSERT_EQ(received_.front(), frame) << i;
+    received_.clear();
+    Submit(frame, i % kBuffers, kBufferBytes);
+    ASSERT_EQ(PeerTakes(), frame) << i;
+    ASSERT_TRUE(Turn([&] { return !reaped_.empty(); })) << i;
+    reaped_.clear();
   }
 }
 

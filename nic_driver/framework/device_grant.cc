@@ -35,7 +35,8 @@ absl::StatusOr<SessionSocket> TakeSocket(
     const auto& rings = message.xdp();
     socket.rings = XdpRings{rings.fill_entries(), rings.completion_entries(),
                             rings.rx_entries(),   rings.tx_entries(),
-                            rings.rx_headroom(),  rings.chains()};
+                            rings.rx_headroom(),  rings.chains(),
+                            rings.busy_poll()};
     return socket;
   }
   if (!message.has_packet()) {

@@ -35,6 +35,7 @@ struct XdpRings {
   uint32_t tx_entries = 0;
   uint32_t rx_headroom = 0;
   bool chains = false;
+  bool busy_poll = false;
 };
 
 struct SessionSocket {

@@ -11,6 +11,7 @@ NicConfig MakeNicConfig(const policy::NicConfigSpec& config) {
   message.set_rx_checksum(config.rx_checksum);
   message.set_tx_checksum(config.tx_checksum);
   message.set_interrupt_interval_us(config.interrupt_interval_us);
+  message.set_busy_poll(config.busy_poll);
   return message;
 }
 

@@ -368,6 +368,8 @@ absl::Status Instance::Begin(DeviceOwner& device) {
        counters_.page(), irqs_, rings_.current()},
       &fds);
   next_.bus.reset();
+  // The session's socket is opened as it says.
+  nic_.Configure(grant.config());
   if (session_ != nullptr) {
     RETURN_IF_ERROR(session_->MapFor(device));
     RETURN_IF_ERROR(session_->AppendGrant(&device, grant.add_session(), &fds));
@@ -377,7 +379,6 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   begun_generation_ = generation_ + 1;
   begin_ns_ = MonotonicNs();
   told_config_ = spec_.rule.config;
-  nic_.Configure(grant.config());
   link_.Begin(spec_.name, grant.SerializeAsString(), fds.fds());
   phase_ = Phase::kGranting;
   Record("granted", spec_.device.address);

@@ -45,13 +45,17 @@ struct XdpSocket {
   uint32_t rx_headroom = 0;  // Of a received frame in its buffer.
   bool chains = false;       // A frame may be in several pieces.
   bool zero_copy = false;
+  bool busy_poll = false;  // As asked for.
 };
 // Waits up to 200 ms for a predecessor's socket to leave the queue, which the
 // kernel does some time after it was closed. Errors: InvalidArgument for a
 // session whose buffers cannot be UMEM; ResourceExhausted when the queue stays
 // another socket's.
+// `busy_poll`: the interface's queue is polled within the calls on the socket,
+// as well as by its interrupts.
 absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
-                                        const SessionMemory& memory);
+                                        const SessionMemory& memory,
+                                        bool busy_poll);
 // Whether a session's buffers can be UMEM.
 absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry);
 

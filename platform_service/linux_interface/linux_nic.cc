@@ -156,6 +156,7 @@ absl::Status LinuxNic::Open(std::optional<XdpProgram> program) {
       LinuxOwner::Place{info_.network_namespace, info_.interface_index},
       std::move(program));
   device_->set_mtu(state_.mtu());
+  device_->set_busy_poll(busy_poll_);
   down_reason_.clear();
   retry_delay_ = kFirstRetry;
   return absl::OkStatus();
@@ -171,18 +172,26 @@ std::string LinuxNic::Mode() const {
   return device_ == nullptr ? "" : device_->Mode();
 }
 
-// The socket holds the interface promiscuous; without it, it is as it was.
 void LinuxNic::Configure(const NicConfig& config) {
-  if (config.promiscuous() == promiscuity_.valid()) return;
+  const bool busy_poll = config.busy_poll();
+  const bool promiscuous = config.promiscuous();
+  if (promiscuous == promiscuity_.valid() && busy_poll == busy_poll_) return;
+  busy_poll_ = busy_poll;
+  if (device_ != nullptr) device_->set_busy_poll(busy_poll);
+  if (promiscuous != promiscuity_.valid()) SetPromiscuous(promiscuous);
+  Park();
+}
+
+// The socket holds the interface promiscuous; without it, it is as it was.
+void LinuxNic::SetPromiscuous(bool on) {
   promiscuity_.Reset();
-  if (!config.promiscuous()) return Park();
+  if (!on) return;
   const absl::Status status =
       InNamespace(info_.network_namespace, [&]() -> absl::Status {
         ASSIGN_OR_RETURN(promiscuity_, OpenPromiscuity(info_.interface_index));
         return absl::OkStatus();
       });
   if (!status.ok()) Record("refused", status.message());
-  Park();
 }
 
 // --- Parked and restored --------------------------------------------------
@@ -192,6 +201,7 @@ void LinuxNic::Park() {
   parking::InterfaceState state;
   FdList fds;
   state.set_index(info_.interface_index);
+  state.set_busy_poll(busy_poll_);
   if (const auto& program = device_->program()) {
     state.set_has_program(true);
     state.set_native(program->native());
@@ -220,6 +230,7 @@ absl::Status LinuxNic::Restore(ParkedEntry entry) {
     Retry();
     return status;
   }
+  busy_poll_ = state.busy_poll();
   std::optional<XdpProgram> program;
   if (state.has_program()) {
     program = XdpProgram::Adopt(entry.Take(state.link_fd()),

@@ -78,6 +78,7 @@ class LinuxNic final : public Nic {
   // Finds the interface by its name; fills in what is known of it.
   absl::Status Find();
   absl::Status Open(std::optional<XdpProgram> program);
+  void SetPromiscuous(bool on);
   void OnKernelEvents();
   void OnLink(const LinkMessage& link);
   void OnOwnLink(const LinkMessage& link);
@@ -107,6 +108,7 @@ class LinuxNic final : public Nic {
   std::string name_;
   MacAddress mac_ = {};
   UniqueFd promiscuity_;
+  bool busy_poll_ = false;  // As last configured.
   std::unique_ptr<LinuxOwner> device_;
   std::string down_reason_;
 };

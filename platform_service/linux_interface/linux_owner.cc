@@ -56,7 +56,7 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
 absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
                                       SessionGrant* grant, FdList* fds) {
   ASSIGN_OR_RETURN(XdpSocket socket,
-                   OpenXdpSocket(place_.index, kQueue, memory));
+                   OpenXdpSocket(place_.index, kQueue, memory, busy_poll_));
   RETURN_IF_ERROR(program_->SetSocket(kQueue, socket.fd.get()));
   zero_copy_ = socket.zero_copy;
   InterfaceSocket* message = grant->mutable_socket();
@@ -68,6 +68,7 @@ absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
   xdp->set_tx_entries(socket.tx_entries);
   xdp->set_rx_headroom(socket.rx_headroom);
   xdp->set_chains(socket.chains);
+  xdp->set_busy_poll(socket.busy_poll);
   // Addresses in UMEM.
   grant->set_tx_iova(0);
   grant->set_rx_iova(memory.geometry.TxDataBytes());

@@ -54,6 +54,8 @@ class LinuxOwner final : public DeviceOwner {
                             FdList* fds) override;
 
   void set_mtu(uint32_t mtu) { mtu_ = mtu; }
+  // Of sockets opened from now on.
+  void set_busy_poll(bool on) { busy_poll_ = on; }
   const std::optional<XdpProgram>& program() const { return program_; }
   // "af_xdp, native, copy": of the last session.
   std::string Mode() const;
@@ -74,6 +76,7 @@ class LinuxOwner final : public DeviceOwner {
   const Place place_;
   std::optional<XdpProgram> program_;
   uint32_t mtu_ = 1500;
+  bool busy_poll_ = false;
   std::optional<bool> zero_copy_;  // Of the last XDP socket.
 };
 

@@ -31,7 +31,8 @@ constexpr uint32_t kLargestChunk = 4096;
 constexpr uint32_t kHeadroom = 256;
 // A driver's batch (kBatchPieces), which fits into the transmit ring at any
 // time.
-constexpr uint32_t kTxBatch = 64;
+constexpr uint32_t kBatch = 64;
+constexpr int kBusyPollUs = 20;
 constexpr int kSendBufferBytes = 8 << 20;
 constexpr uint64_t kLongestWaitNs = 200'000'000;
 constexpr timespec kPause = {0, 200'000};
@@ -96,7 +97,7 @@ absl::Status MakeRings(XdpSocket* socket,
   socket->fill_entries = geometry.rx_buffers;
   socket->completion_entries = geometry.tx_buffers;
   socket->rx_entries = geometry.rx_buffers;
-  socket->tx_entries = 2 * std::max(kTxBatch, geometry.tx_buffers);
+  socket->tx_entries = 2 * std::max(kBatch, geometry.tx_buffers);
   const int fd = socket->fd.get();
   RETURN_IF_ERROR(
       Set(fd, XDP_UMEM_FILL_RING, socket->fill_entries, "make the fill ring"));
@@ -108,8 +109,22 @@ absl::Status MakeRings(XdpSocket* socket,
       Set(fd, XDP_TX_RING, socket->tx_entries, "make the transmit ring"));
   // A batch for one system call, where the kernel copies. One that does not
   // know this takes 32 frames a call, and the driver calls again.
-  Set(fd, XDP_MAX_TX_SKB_BUDGET, kTxBatch, "").IgnoreError();
+  Set(fd, XDP_MAX_TX_SKB_BUDGET, kBatch, "").IgnoreError();
   return absl::OkStatus();
+}
+
+// A call on the socket runs the interface's own receive function first
+// (Documentation/networking/napi.rst, busy polling), for a batch of frames.
+absl::Status PollWhenCalled(int fd) {
+  const auto set = [fd](int option, int value) {
+    return ::setsockopt(fd, SOL_SOCKET, option, &value, sizeof(value)) == 0
+               ? absl::OkStatus()
+               : ErrnoStatus("XDP socket: poll the interface within calls");
+  };
+  RETURN_IF_ERROR(set(SO_PREFER_BUSY_POLL, 1));
+  // How long other calls would wait for a frame; ours do not wait.
+  RETURN_IF_ERROR(set(SO_BUSY_POLL, kBusyPollUs));
+  return set(SO_BUSY_POLL_BUDGET, kBatch);
 }
 
 // 0 or an errno.
@@ -165,7 +180,8 @@ absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry) {
 }
 
 absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
-                                        const SessionMemory& memory) {
+                                        const SessionMemory& memory,
+                                        bool busy_poll) {
   RETURN_IF_ERROR(CheckUmem(memory.geometry));
   XdpSocket socket;
   socket.fd.Reset(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
@@ -177,6 +193,8 @@ absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
                    &kSendBufferBytes, sizeof(kSendBufferBytes)) != 0) {
     return ErrnoStatus("XDP socket: make room for frames under way");
   }
+  if (busy_poll) RETURN_IF_ERROR(PollWhenCalled(socket.fd.get()));
+  socket.busy_poll = busy_poll;
   RETURN_IF_ERROR(BindSoon(&socket, interface_index, queue));
   socket.rx_headroom = kHeadroom;
   return socket;

@@ -89,6 +89,7 @@ Changes ConfigChanges(const NicConfigSpec& a, const NicConfigSpec& b) {
   changes.Compare("tx_checksum", a.tx_checksum, b.tx_checksum);
   changes.Compare("interrupt_interval", a.interrupt_interval_us,
                   b.interrupt_interval_us, Microseconds);
+  changes.Compare("busy_poll", a.busy_poll, b.busy_poll);
   return changes;
 }
 

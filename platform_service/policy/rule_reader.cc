@@ -211,6 +211,7 @@ NicConfigSpec ReadConfig(SourceText* source, const YamlNode& node) {
   fields.Bool("tx_checksum", &config.tx_checksum);
   fields.Duration("interrupt_interval", 1, 0, kMaxInterruptInterval_us,
                   &config.interrupt_interval_us);
+  fields.Bool("busy_poll", &config.busy_poll);
   fields.Finish();
   return config;
 }

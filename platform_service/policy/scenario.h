@@ -143,6 +143,7 @@ struct NicConfigSpec {
   bool rx_checksum = true;
   bool tx_checksum = true;
   uint32_t interrupt_interval_us = 0;  // 0: the driver's default.
+  bool busy_poll = false;              // Of af_xdp.
   bool operator==(const NicConfigSpec&) const = default;
 };
 

@@ -3,6 +3,7 @@
 #   left                                      nics              a
 #   peer_west 192.0.2.1 ── west (nic0, af_xdp)    ── nic_tap ── nic0 192.0.2.2
 #   peer_east 192.0.3.1 ── east (nic1, af_packet) ── nic_tap ── nic1 192.0.3.2
+#   peer_north 192.0.6.1 ── north (nic2, af_xdp, busy polling)
 #   peer_dpdk 192.0.4.1 ── dpdk ── testpmd: vdev and net_tap ── tap 192.0.4.2
 #   peer_veth 192.0.5.1 ──────────────────────────────────────  veth 192.0.5.2
 #
@@ -22,15 +23,16 @@ make_the_lab() {
   local name
   lab_as_root=1
   make_lab nics left a
-  pair nics west 2 && pair nics east 3 && pair nics dpdk 4 && pair a veth 5 ||
+  pair nics west 2 && pair nics east 3 && pair nics north 6 &&
+    pair nics dpdk 4 && pair a veth 5 ||
     skip 'cannot make veth pairs; the kernel needs CONFIG_VETH'
-  for name in west east dpdk; do
+  for name in west east north dpdk; do
     in_lab ip netns exec left ethtool -K peer_$name tx off >/dev/null
   done
   in_lab ip -n a addr add 192.0.5.2/24 dev veth
   bulkhead up "$top/tests/bench/linux/linux.yaml" >"$work/up.txt" 2>&1 ||
     { cat "$work/up.txt" >&2; exit 1; }
-  for name in 0 1; do
+  for name in 0 1 2; do
     driver[name]=$(bulkhead status --json |
       jq ".instances[] | select(.name == \"nic$name\") | .pid")
   done
@@ -54,6 +56,7 @@ choose() {  # choose PATH: peer, its address, and which of the two instances
     veth) peer=peer_veth peer_address=192.0.5.1 ;;
     bulkhead_af_xdp) peer=peer_west peer_address=192.0.2.1 number=0 ;;
     bulkhead_af_packet) peer=peer_east peer_address=192.0.3.1 number=1 ;;
+    bulkhead_af_xdp_busy_poll) peer=peer_north peer_address=192.0.6.1 number=2 ;;
     testpmd*) peer=peer_dpdk peer_address=192.0.4.1 ;;
   esac
 }
@@ -63,8 +66,8 @@ testpmd() {  # testpmd PATH DEVICES…
   local path=$1 vdev=net_af_xdp0,iface=dpdk
   shift
   case $path in
-    # As it comes, it asks the kernel to poll within its calls.
-    *_interrupts) vdev+=,busy_budget=0 ;;
+    *_busy_poll) ;; # As it comes: the kernel polls within its calls.
+    *_xdp) vdev+=,busy_budget=0 ;;
     *af_packet) vdev=net_af_packet0,iface=dpdk ;;
   esac
   # The program that it leads frames with is kept in a file system.
@@ -119,7 +122,6 @@ join_frames() {
 counterpart() {
   case $1 in
     bulkhead_*) echo "testpmd_${1#bulkhead_}" ;;
-    testpmd_af_xdp_interrupts) echo testpmd_af_xdp ;;
     *) echo - ;;
   esac
 }

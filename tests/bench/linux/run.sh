@@ -20,7 +20,8 @@
 # 1,448 bytes. The kernel charges what it does in interrupts to whoever runs;
 # its own threads for that (ksoftirqd) are counted in.
 # `veth` at 64 bytes is a program with a packet socket: recvmmsg, sendmmsg.
-# testpmd polls as DPDK does: it uses a CPU whatever there is to do.
+# testpmd polls its rings as DPDK does, and uses a CPU whatever there is to do.
+# With …_busy_poll, the kernel receives within its calls, and Bulkhead'''s.
 set -uo pipefail
 cd "$(dirname "$0")/../../.."
 top=$PWD
@@ -158,8 +159,8 @@ for _ in $(seq "$repetitions"); do
     join_programs $path && programs_over $path
     part
   done
-  for path in veth bulkhead_af_xdp testpmd_af_xdp testpmd_af_xdp_interrupts \
-    bulkhead_af_packet testpmd_af_packet; do
+  for path in veth bulkhead_af_xdp testpmd_af_xdp bulkhead_af_xdp_busy_poll \
+    testpmd_af_xdp_busy_poll bulkhead_af_packet testpmd_af_packet; do
     wanted "frames_$path" || continue
     join_frames $path && frames_over $path "$(counterpart $path)"
     part
