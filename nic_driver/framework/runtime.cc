@@ -27,8 +27,6 @@ constexpr std::chrono::milliseconds kStatisticsDelay{100};
 // When the device has no room for more frames, its interrupt wakes us; this is
 // for the acknowledgements of the client, whose doorbell is off meanwhile.
 constexpr std::chrono::milliseconds kBlockedDelay{1};
-// Batches between two looks at the loop's descriptors and timers.
-constexpr int kTurnsPerLook = 8;
 // Ethernet header and one VLAN tag around the mtu's payload.
 constexpr uint32_t kFrameOverheadBytes = 14 + 4;
 
@@ -362,11 +360,7 @@ absl::Status Runtime::Configure(const NicConfig& config) {
 
 bool Runtime::Poll() {
   if (!traffic_ || data_path_->session() == nullptr) return false;
-  bool moved = false;
-  // The loop then asks the kernel for events, which costs as much as a batch.
-  for (int turn = 0; turn < kTurnsPerLook && data_path_->Poll(); ++turn) {
-    moved = true;
-  }
+  const bool moved = data_path_->Poll();
   if (device_->gone()) {
     Fail(absl::UnavailableError("the NIC is gone: it does not answer"));
     return false;
