@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +48,13 @@ absl::StatusOr<std::unique_ptr<RunDirectory>> RunDirectory::Take(
   UniqueFd pid_file(::open(pid_path.c_str(),
                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!pid_file.valid()) return ErrnoStatus(absl::StrCat("open ", pid_path));
-  if (::flock(pid_file.get(), LOCK_EX | LOCK_NB) != 0) {
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(pid_file.get(), F_OFD_SETLK, &whole) != 0) {
+    if (errno != EAGAIN && errno != EACCES) {
+      return ErrnoStatus(absl::StrCat("lock ", pid_path));
+    }
     char text[32] = {};
     [[maybe_unused]] const ssize_t got =
         ::pread(pid_file.get(), text, sizeof(text) - 1, 0);

@@ -1,6 +1,6 @@
 #include "clients/bulkhead/run_dir.h"
 
-#include <sys/file.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -66,6 +66,18 @@ pid_t ReadPid(int file) {
   return is_number && pid > 1 ? pid : 0;
 }
 
+// Asks without taking: a lock taken for a look would keep a supervisor that
+// starts at that moment from its own.
+absl::StatusOr<bool> IsLocked(int file) {
+  struct flock lock = {};
+  lock.l_type = F_RDLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(file, F_OFD_GETLK, &lock) != 0) {
+    return ErrnoStatus("ask who holds supervisor.pid");
+  }
+  return lock.l_type != F_UNLCK;
+}
+
 }  // namespace
 
 absl::StatusOr<RunDir> RunDir::Resolve(const std::string& given) {
@@ -121,10 +133,8 @@ absl::StatusOr<std::optional<RunningSupervisor>> RunDir::FindSupervisor()
     // pid and lives, so the descriptor is his.
     UniqueFd pidfd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))
                            : -1);
-    if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) return std::nullopt;
-    if (errno != EWOULDBLOCK) {
-      return ErrnoStatus(absl::StrCat("lock ", PidFile()));
-    }
+    ASSIGN_OR_RETURN(const bool locked, IsLocked(file.get()));
+    if (!locked) return std::nullopt;
     if (pidfd.valid() && !AwaitExit(pidfd.get(), 0)) {
       return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
     }

@@ -2,17 +2,19 @@
 // cleaning it touches only Bulkhead's files, and that logs are followed through
 // a change of files.
 #include <gtest/gtest.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "clients/bulkhead/connection.h"
 #include "clients/bulkhead/log_file.h"
 #include "clients/bulkhead/run_dir.h"
+#include "supervisor/run_directory.h"
 
 namespace bulkhead::cli {
 namespace {
@@ -54,11 +56,9 @@ TEST_F(SystemTest, AStalePidFileNamesNobody) {
   EXPECT_FALSE(running->has_value());
 }
 
-TEST_F(SystemTest, ALockedPidFileNamesItsHolder) {
-  ASSERT_TRUE(run_dir_->Create().ok());
-  Write(run_dir_->PidFile(), std::to_string(::getpid()) + "\n");
-  const UniqueFd lock(::open(run_dir_->PidFile().c_str(), O_RDWR | O_CLOEXEC));
-  ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
+TEST_F(SystemTest, ASupervisorsPidFileNamesIt) {
+  const auto owner = supervisor::RunDirectory::Take(run_dir_->path());
+  ASSERT_TRUE(owner.ok()) << owner.status();
   const auto running = run_dir_->FindSupervisor();
   ASSERT_TRUE(running.ok()) << running.status();
   ASSERT_TRUE(running->has_value());
@@ -66,15 +66,29 @@ TEST_F(SystemTest, ALockedPidFileNamesItsHolder) {
 }
 
 TEST_F(SystemTest, ALockedFileWithoutAPidIsAnError) {
-  ASSERT_TRUE(run_dir_->Create().ok());
+  const auto owner = supervisor::RunDirectory::Take(run_dir_->path());
+  ASSERT_TRUE(owner.ok()) << owner.status();
   for (const char* text : {"", "0", "1", "-5", "nonsense"}) {
-    fs::remove(run_dir_->PidFile());
+    fs::resize_file(run_dir_->PidFile(), 0);
     Write(run_dir_->PidFile(), text);
-    const UniqueFd lock(
-        ::open(run_dir_->PidFile().c_str(), O_RDWR | O_CLOEXEC));
-    ASSERT_EQ(::flock(lock.get(), LOCK_EX | LOCK_NB), 0);
     EXPECT_FALSE(run_dir_->FindSupervisor().ok()) << text;
   }
+}
+
+TEST_F(SystemTest, ALookNeverKeepsASupervisorFromItsDirectory) {
+  ASSERT_TRUE(run_dir_->Create().ok());
+  // A place without an owner, which both sides meet again and again.
+  Write(run_dir_->PidFile(), "");
+  std::atomic<bool> done = false;
+  std::thread looker([&] {
+    while (!done) EXPECT_TRUE(run_dir_->FindSupervisor().ok());
+  });
+  for (int i = 0; i < 2000; ++i) {
+    const auto owner = supervisor::RunDirectory::Take(run_dir_->path());
+    EXPECT_TRUE(owner.ok()) << owner.status();
+  }
+  done = true;
+  looker.join();
 }
 
 TEST_F(SystemTest, S10_RemoveFilesTakesOnlyWhatIsBulkheads) {
