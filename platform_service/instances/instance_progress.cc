@@ -12,12 +12,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Between two looks. Short of the time after which the supervisor takes a
-// driver to be idle (Heartbeat::kQuiet), so that a bell is listened to by then.
-// With ProgressCheck::kPatience looks, a driver that does
-// nothing is found after about a second.
-constexpr milliseconds kLookInterval(250);
-// The same while bells are listened to: for a driver that says that it sleeps,
+// Between two looks while bells are listened to: for a driver that says that it sleeps,
 // so that it is not looked at, and then takes that back.
 constexpr milliseconds kRestInterval(10'000);
 
@@ -42,7 +37,7 @@ void Instance::WatchProgress() {
   // First the one that the other may be waiting for.
   nic_.Attend();
   link_.Attend(spec_.name);
-  LookLater(kLookInterval);
+  LookLater(ProgressCheck::kInterval);
 }
 
 void Instance::StopProgress() {
@@ -55,7 +50,11 @@ void Instance::CheckProgress() {
   if (session_ == nullptr || !session_offered_ || phase_ != Phase::kAttached) {
     return StopProgress();
   }
-  switch (progress_.Look(session_->ReadPositions(), facts_.link_up)) {
+  const policy::HeartbeatSpec& heartbeat = spec_.rule.heartbeat;
+  const int patience = ProgressCheck::PatienceOf(
+      milliseconds(heartbeat.interval_ms), heartbeat.misses);
+  switch (
+      progress_.Look(session_->ReadPositions(), facts_.link_up, patience)) {
     case ProgressCheck::Verdict::kFine:
       break;
     case ProgressCheck::Verdict::kNudge:
@@ -68,9 +67,9 @@ void Instance::CheckProgress() {
   }
   if (!progress_.quiet()) {
     traffic_watch_.Disarm();
-    return LookLater(kLookInterval);
+    return LookLater(ProgressCheck::kInterval);
   }
-  LookLater(Listen() ? kRestInterval : kLookInterval);
+  LookLater(Listen() ? kRestInterval : ProgressCheck::kInterval);
 }
 
 // Arm, re-check: false when something has moved in between.

@@ -1,9 +1,17 @@
 #include "platform_service/instances/progress_check.h"
 
+#include <algorithm>
+
 namespace bulkhead::platform {
 
+int ProgressCheck::PatienceOf(std::chrono::milliseconds heartbeat,
+                              uint32_t misses) {
+  return static_cast<int>(
+      std::max<int64_t>(kLeastPatience, heartbeat * misses / kInterval));
+}
+
 ProgressCheck::Verdict ProgressCheck::Look(const Session::Positions& positions,
-                                           bool link_up) {
+                                           bool link_up, int patience) {
   const bool waits = positions.in_step && link_up &&
                      positions.tx_submitted != positions.tx_acknowledged;
   const bool acknowledged = positions.tx_acknowledged != last_.tx_acknowledged;
@@ -15,7 +23,7 @@ ProgressCheck::Verdict ProgressCheck::Look(const Session::Positions& positions,
     return Verdict::kFine;
   }
   ++stalled_;
-  return stalled_ > kPatience ? Verdict::kStuck : Verdict::kNudge;
+  return stalled_ > patience ? Verdict::kStuck : Verdict::kNudge;
 }
 
 }  // namespace bulkhead::platform

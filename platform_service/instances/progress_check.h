@@ -2,6 +2,7 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_INSTANCES_PROGRESS_CHECK_H_
 #define BULKHEAD_PLATFORM_SERVICE_INSTANCES_PROGRESS_CHECK_H_
 
+#include <chrono>
 #include <cstdint>
 
 #include "platform_service/sessions/session.h"
@@ -18,14 +19,21 @@ namespace bulkhead::platform {
 class ProgressCheck {
  public:
   enum class Verdict : uint8_t { kFine, kNudge, kStuck };
-  // Looks without an acknowledgement, the nudged ones, before the verdict.
-  static constexpr int kPatience = 4;
+  // Between two looks while there is something to do. Short of the time after
+  // which the supervisor takes a driver to be idle (Heartbeat::kQuiet), so that
+  // a bell is listened to by then.
+  static constexpr std::chrono::milliseconds kInterval{250};
+  // Looks without an acknowledgement, the nudged ones, before the verdict: a
+  // second of them, or as long as a heartbeat may stay away, if that is longer.
+  static constexpr int kLeastPatience = 4;
+  static int PatienceOf(std::chrono::milliseconds heartbeat, uint32_t misses);
 
   // Looks in a row that saw nothing move, nothing wait, and a provider that
   // asks to be woken: from then on a bell tells more than looking does.
   static constexpr int kQuietLooks = 1;
 
-  Verdict Look(const Session::Positions& positions, bool link_up);
+  Verdict Look(const Session::Positions& positions, bool link_up,
+               int patience = kLeastPatience);
   bool quiet() const { return quiet_ >= kQuietLooks; }
   // Nothing has moved since the last look.
   bool StillQuiet(const Session::Positions& positions) const {

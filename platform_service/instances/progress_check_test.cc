@@ -12,10 +12,26 @@ using Verdict = ProgressCheck::Verdict;
 TEST(ProgressCheck, StalledDriverIsNudgedAndThenBlamed) {
   ProgressCheck check;
   check.Look({true, 5, 5}, true);
-  for (int i = 0; i < ProgressCheck::kPatience; ++i) {
+  for (int i = 0; i < ProgressCheck::kLeastPatience; ++i) {
     EXPECT_EQ(check.Look({true, 9, 5}, true), Verdict::kNudge) << i;
   }
   EXPECT_EQ(check.Look({true, 9, 5}, true), Verdict::kStuck);
+}
+
+// Who gives a driver's heartbeat 10 s expects pauses of the machine, in which
+// frames are not acknowledged either.
+TEST(ProgressCheck, IsAsPatientAsTheHeartbeat) {
+  using std::chrono::milliseconds;
+  EXPECT_EQ(ProgressCheck::PatienceOf(milliseconds(100), 3),
+            ProgressCheck::kLeastPatience);
+  const int patience = ProgressCheck::PatienceOf(milliseconds(1000), 10);
+  EXPECT_EQ(patience * ProgressCheck::kInterval, milliseconds(10'000));
+  ProgressCheck check;
+  check.Look({true, 5, 5}, true, patience);
+  for (int i = 0; i < patience; ++i) {
+    EXPECT_EQ(check.Look({true, 9, 5}, true, patience), Verdict::kNudge) << i;
+  }
+  EXPECT_EQ(check.Look({true, 9, 5}, true, patience), Verdict::kStuck);
 }
 
 TEST(ProgressCheck, OneAcknowledgementIsProgress) {

@@ -1,5 +1,6 @@
 // The router's clients: sessions taken in, offered to each generation, watched
 // for progress, closed.
+#include <chrono>
 #include <set>
 #include <utility>
 #include <vector>
@@ -19,8 +20,9 @@ using packet_stream::SessionStatus;
 
 constexpr uint32_t kMtu = 1500;
 
+constexpr uint64_t kLookInterval_ns =
+    std::chrono::nanoseconds(ProgressCheck::kInterval).count();
 // As instances/instance_progress.cc.
-constexpr uint64_t kLookInterval_ns = 250'000'000;
 constexpr uint64_t kRestInterval_ns = 10'000'000'000;
 
 }  // namespace
@@ -189,10 +191,13 @@ void RouterHost::StopProgress() {
 
 void RouterHost::CheckProgress() {
   if (phase_ != Phase::kAttached || sessions_.empty()) return StopProgress();
+  const int patience = ProgressCheck::PatienceOf(
+      std::chrono::milliseconds(spec_.heartbeat.interval_ms),
+      spec_.heartbeat.misses);
   bool quiet = true;
   for (const auto& [id, session] : sessions_) {
     ProgressCheck& check = progress_[id];
-    switch (check.Look(session->ReadPositions(), true)) {
+    switch (check.Look(session->ReadPositions(), true, patience)) {
       case ProgressCheck::Verdict::kFine:
         break;
       case ProgressCheck::Verdict::kNudge:
