@@ -163,6 +163,7 @@ SandboxLimits LimitsOf(const ProcessSpec& spec) {
   SandboxLimits limits;
   limits.memory_bytes = spec.memory_bytes();
   limits.any_cpu = spec.cpus().empty();
+  limits.threads = spec.threads();
   CPU_ZERO(&limits.cpus);
   for (const uint32_t cpu : spec.cpus()) {
     if (cpu < CPU_SETSIZE) CPU_SET(cpu, &limits.cpus);
@@ -260,8 +261,10 @@ void Sandbox::Confine(const SandboxLimits& limits, pid_t supervisor,
     note(SandboxPart::kNoCapabilities, DropCapabilities());
     note(SandboxPart::kDropPrivileges, DropPrivileges());
   }
-  // After the change of user, which would otherwise count nobody's others.
-  if (!limits.dynamic_program) {
+  // After the change of user, which would otherwise count nobody's others. It
+  // counts threads, and those of other processes of the user too, so that there
+  // is no number that a process with threads could be given.
+  if (!limits.dynamic_program && !limits.threads) {
     note(SandboxPart::kProcessLimit, SetLimit(RLIMIT_NPROC, 0));
   }
   // After the change of user too: that clears the signal.
@@ -274,8 +277,9 @@ void Sandbox::Confine(const SandboxLimits& limits, pid_t supervisor,
     note(SandboxPart::kSeccomp, kNotForDynamicPrograms);
     return;
   }
-  filter_.SetOwnPid(::getpid());
-  const sock_fprog program = filter_.program();
+  SeccompFilter& filter = limits.threads ? thread_filter_ : filter_;
+  filter.SetOwnPid(::getpid());
+  const sock_fprog program = filter.program();
   note(SandboxPart::kSeccomp,
        ErrorOf(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)));
 }

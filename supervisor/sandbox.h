@@ -53,6 +53,7 @@ struct SandboxLimits {
   cpu_set_t cpus = {};
   bool any_cpu = true;
   uint32_t max_fds = 256;
+  bool threads = false;  // It may start some.
   // A dynamically linked program must open its libraries, so that it keeps the
   // file system and gets no seccomp allow-list. Drivers and models are static.
   bool dynamic_program = false;
@@ -92,7 +93,8 @@ class Sandbox {
   void MakeRoom();
 
   std::array<Namespace, 5> room_;
-  SeccompFilter filter_;
+  SeccompFilter filter_{SeccompFilter::Threads::kNone};
+  SeccompFilter thread_filter_{SeccompFilter::Threads::kAllowed};
   bool root_;
 };
 

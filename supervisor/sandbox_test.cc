@@ -174,6 +174,33 @@ INSTANTIATE_TEST_SUITE_P(
                       "pdeathsig"),
     [](const auto& info) { return std::string(info.param); });
 
+// Shows that a child ends when it starts a thread and may not. The C library
+// does it with signals blocked, so that the log cannot name the call.
+TEST_F(SandboxTest, S5_AThreadThatIsNotAllowedEndsTheChild) {
+  NEEDS_STATIC_CHILD();
+  Run(Spec("nic0"), "thread");
+  ASSERT_TRUE(UntilDied("nic0"));
+  EXPECT_TRUE(absl::StartsWith(died_["nic0"][0].cause(),
+                               "killed by signal 31 (Bad system call)"))
+      << died_["nic0"][0].cause();
+  EXPECT_FALSE(absl::StrContains(Log("nic0"), "a thread ran"));
+}
+
+// Shows that a child that may start threads starts them, and that this lets it
+// make no process.
+TEST_F(SandboxTest, S5_ThreadsOfAChildAreNoProcesses) {
+  NEEDS_STATIC_CHILD();
+  ProcessSpec spec = Spec("nic0");
+  spec.set_threads(true);
+  Run(spec, "thread_and_fork");
+  ASSERT_TRUE(UntilLogHas("nic0", "a thread ran"));
+  ASSERT_TRUE(UntilDied("nic0"));
+  EXPECT_EQ(died_["nic0"][0].cause(),
+            "killed by signal 31 (Bad system call); its log names the system "
+            "call");
+  EXPECT_FALSE(absl::StrContains(Log("nic0"), "survived"));
+}
+
 // Shows that after the start nothing more is executed, not even by the
 // descriptor call that the allow-list had to leave open.
 TEST_F(SandboxTest, NothingIsExecutedAfterTheStart) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -180,6 +181,19 @@ void StatRule(Assembler& a) {
   a.Return(kNotThere);
 }
 
+// pthread_create's clone: all is shared, and it is the same process.
+void CloneRule(Assembler& a) {
+  a.LoadArgumentHigh(0);
+  a.Add(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+  a.Return(kRefuse);
+  a.LoadArgument(0);
+  a.ReturnIf(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND |
+                 CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |
+                 CLONE_CHILD_CLEARTID,
+             kAllow);
+  a.Return(kRefuse);
+}
+
 // From this call number on, up to the next range.
 struct Range {
   uint32_t first;
@@ -217,7 +231,7 @@ std::vector<Range> RangesOf(const std::map<int, const Rule*>& rules,
 
 }  // namespace
 
-SeccompFilter::SeccompFilter() {
+SeccompFilter::SeccompFilter(Threads threads) {
   const Rule refuse = Always(kRefuse);
   const Rule allow = Always(kAllow);
   const Rule absent = Always(kNotThere);
@@ -233,12 +247,20 @@ SeccompFilter::SeccompFilter() {
   const Rule ioctl = IoctlRule;
   const Rule prlimit = PrlimitRule;
   const Rule stat = StatRule;
+  const Rule clone = CloneRule;
+  // Its flags lie in memory, where no filter sees them. The C library then does
+  // it by clone.
+  const Rule clone3 = Always(SECCOMP_RET_ERRNO | ENOSYS);
 
   std::map<int, const Rule*> rules = {
       {SYS_mmap, &mmap},       {SYS_mprotect, &mprotect},
       {SYS_fcntl, &fcntl},     {SYS_ioctl, &ioctl},
       {SYS_prctl, &prctl},     {SYS_prlimit64, &prlimit},
       {SYS_newfstatat, &stat}, {SYS_tgkill, &tgkill}};
+  if (threads == Threads::kAllowed) {
+    rules[SYS_clone] = &clone;
+    rules[SYS_clone3] = &clone3;
+  }
   for (const int call : kAllowedCalls) rules[call] = &allow;
   for (const int call : kAbsentCalls) rules[call] = &absent;
 

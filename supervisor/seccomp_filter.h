@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace bulkhead::supervisor {
@@ -17,9 +18,16 @@ namespace bulkhead::supervisor {
 // A process can with it use the descriptors it was handed, map memory and wait.
 // It cannot open, connect, execute, fork, start threads, make anonymous shared
 // memory (which no rlimit counts), make code, or reach another process.
+//
+// With kAllowed it can start threads of itself, in the one way in which the C
+// library does: clone with exactly those flags, so that neither a process nor a
+// namespace comes of it. How many, no filter can count; a driver makes its
+// threads before it listens to anybody, and then closes this door behind itself
+// (nic_driver/framework/thread_confinement.h).
 class SeccompFilter {
  public:
-  SeccompFilter();
+  enum class Threads : uint8_t { kNone, kAllowed };
+  explicit SeccompFilter(Threads threads);
 
   // Fills in the process that may signal itself, as abort() does. To be called
   // in that process; touches memory only.

@@ -2,6 +2,7 @@
 // arguments, or else of its payload.
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -85,6 +86,13 @@ bool TryForbidden(const std::string& mode) {
     (void)::socket(AF_INET, SOCK_STREAM, 0);
   } else if (mode == "fork") {
     (void)::fork();
+  } else if (mode == "thread" || mode == "thread_and_fork") {
+    pthread_t thread;
+    const int error = ::pthread_create(
+        &thread, nullptr, [](void*) -> void* { return nullptr; }, nullptr);
+    if (error == 0) ::pthread_join(thread, nullptr);
+    LogInfo(error == 0 ? "a thread ran" : "no thread");
+    if (mode == "thread_and_fork") (void)::fork();
   } else if (mode == "exec") {
     char* arguments[] = {nullptr};
     ::execve("/bin/true", arguments, arguments);
