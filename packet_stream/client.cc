@@ -11,6 +11,7 @@
 #include "base/errno_status.h"
 #include "base/seqpacket.h"
 #include "packet_stream/client_end.h"
+#include "packet_stream/geometry_message.h"
 #include "packet_stream/open_reply.h"
 #include "packet_stream/session.pb.h"
 
@@ -49,14 +50,13 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(
   OpenRequest request;
   request.set_label(options.label);
   request.set_instance(options.instance);
-  request.mutable_geometry()->set_tx_buffers(options.geometry.tx_buffers);
-  request.mutable_geometry()->set_rx_buffers(options.geometry.rx_buffers);
-  request.mutable_geometry()->set_buffer_bytes(options.geometry.buffer_bytes);
+  WriteGeometry(options.geometry, request.mutable_geometry());
   RETURN_IF_ERROR(channel->Send(request));
   OpenReply reply;
   std::vector<UniqueFd> fds;
   RETURN_IF_ERROR(
-      channel->WaitReceive(&reply, &fds, kReplyTimeoutMs, ClientGrant::kFds));
+      channel->WaitReceive(&reply, &fds, kReplyTimeoutMs,
+                           ClientGrant::FdCount(options.geometry.lanes)));
   ASSIGN_OR_RETURN(ClientGrant grant, ParseOpenReply(reply, std::move(fds)));
   ASSIGN_OR_RETURN(std::unique_ptr<ClientEnd> end,
                    ClientEnd::Create(std::move(grant), options.on_restart,

@@ -14,6 +14,9 @@
 //   …
 //   session->Release({pieces, n});
 //
+// With geometry.lanes > 1, session->lane(i) are more of the same, one for each
+// thread.
+//
 // The session outlives drivers (S6). When the driver dies, calls simply move no
 // frames for a moment; tx pieces that the device may or may not have sent are
 // counted `indeterminate` (S8).
@@ -80,16 +83,14 @@ struct SessionCounters {
   uint64_t doorbells = 0;   // eventfd writes.
 };
 
-// Requires: one thread.
+// What a program does with one lane of a session.
+//
+// Requires: one thread at a time; other lanes have theirs.
 // Guarantees: no call but Wait blocks. No call allocates, locks or makes a
-// system call, except Open, Wait, and Flush when the provider sleeps.
-class Session {
+// system call, except Wait, and Flush when the provider sleeps.
+class Lane {
  public:
-  // Errors carry the provider's words: NotFound, ResourceExhausted (busy or
-  // over quota), PermissionDenied, InvalidArgument, Unavailable.
-  static absl::StatusOr<std::unique_ptr<Session>> Open(
-      const OpenOptions& options);
-  virtual ~Session() = default;
+  virtual ~Lane() = default;
 
   // Takes up to out.size() free tx buffers; returns how many.
   [[nodiscard]] virtual size_t AllocTx(std::span<TxBuffer> out) = 0;
@@ -127,8 +128,26 @@ class Session {
   // closed, or the platform is gone for good.
   virtual absl::Status health() const = 0;
   virtual SessionStatus status() const = 0;
-  virtual const SessionCounters& counters() const = 0;
+  virtual const SessionCounters& counters() const = 0;  // Of this lane.
   virtual const SessionGeometry& geometry() const = 0;
+};
+
+// A session, and its lane 0: for a program of one lane there is no more to it.
+//
+// With more lanes, the NIC spreads received flows over them, and a flow stays
+// on its lane; a frame that is sent goes through the lane's own queue. Each
+// lane recovers by itself. A provider that breaks the protocol in one of them
+// is replaced for all; a client that does loses the session.
+class Session : public Lane {
+ public:
+  // Errors carry the provider's words: NotFound, ResourceExhausted (busy or
+  // over quota), PermissionDenied, InvalidArgument, Unavailable. There may be
+  // fewer lanes than were asked for: the geometry says how many.
+  static absl::StatusOr<std::unique_ptr<Session>> Open(
+      const OpenOptions& options);
+
+  // `index` < geometry().lanes; 0 is this. The session owns it.
+  virtual Lane& lane(uint32_t index) = 0;
 };
 
 }  // namespace bulkhead::packet_stream

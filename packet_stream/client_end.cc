@@ -1,5 +1,7 @@
 #include "packet_stream/client_end.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
@@ -7,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "packet_stream/control_area.h"
+#include "packet_stream/lane_mapping.h"
 #include "packet_stream/session.pb.h"
 
 namespace bulkhead::packet_stream {
@@ -19,31 +22,56 @@ constexpr uint16_t kRxFlags = kMore | kChecksumGood;
 
 absl::StatusOr<std::unique_ptr<ClientEnd>> ClientEnd::Create(
     ClientGrant grant, OnRestart on_restart, UniqueFd socket) {
-  const SessionGeometry& g = grant.geometry;
-  RETURN_IF_ERROR(CheckGeometry(g));
+  RETURN_IF_ERROR(CheckGeometry(grant.geometry));
   if (grant.epoch == 0) {
     return absl::InvalidArgumentError(
         "open a session: epoch 0 is none; the platform counts from 1");
   }
+  if (grant.bells.size() != grant.geometry.lanes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("open a session: doorbells for ", grant.bells.size(),
+                     " lanes of ", grant.geometry.lanes));
+  }
+  std::vector<std::unique_ptr<ClientEnd>> others;
+  for (uint32_t lane = 1; lane < grant.geometry.lanes; ++lane) {
+    UniqueFd copy = socket.Duplicate();
+    if (socket.valid() && !copy.valid()) {
+      return ErrnoStatus("duplicate a session's socket");
+    }
+    ASSIGN_OR_RETURN(std::unique_ptr<ClientEnd> other,
+                     CreateLane(grant, lane, on_restart, std::move(copy)));
+    others.push_back(std::move(other));
+  }
+  ASSIGN_OR_RETURN(std::unique_ptr<ClientEnd> end,
+                   CreateLane(grant, 0, on_restart, std::move(socket)));
+  end->others_ = std::move(others);
+  return end;
+}
+
+absl::StatusOr<std::unique_ptr<ClientEnd>> ClientEnd::CreateLane(
+    ClientGrant& grant, uint32_t lane, OnRestart on_restart, UniqueFd socket) {
+  const SessionGeometry& g = grant.geometry;
+  const auto map = [lane, &g](const UniqueFd& area, size_t lane_bytes,
+                              Access access) {
+    return MapLane(area.get(), g.lanes, lane, lane_bytes, access);
+  };
   constexpr auto kReadOnly = Access::kReadOnly;
   constexpr auto kReadWrite = Access::kReadWrite;
-  ASSIGN_OR_RETURN(Mapping own,
-                   Mapping::MapSealed(grant.client_control.get(),
-                                      g.ClientControlBytes(), kReadWrite));
-  ASSIGN_OR_RETURN(Mapping provider,
-                   Mapping::MapSealed(grant.provider_control.get(),
-                                      g.ProviderControlBytes(), kReadOnly));
+  ASSIGN_OR_RETURN(Mapping own, map(grant.client_control,
+                                    g.LaneClientControlBytes(), kReadWrite));
   ASSIGN_OR_RETURN(
-      Mapping tx_data,
-      Mapping::MapSealed(grant.tx_data.get(), g.TxDataBytes(), kReadWrite));
-  ASSIGN_OR_RETURN(
-      Mapping rx_data,
-      Mapping::MapSealed(grant.rx_data.get(), g.RxDataBytes(), kReadOnly));
+      Mapping provider,
+      map(grant.provider_control, g.LaneProviderControlBytes(), kReadOnly));
+  ASSIGN_OR_RETURN(Mapping tx_data,
+                   map(grant.tx_data, g.LaneTxDataBytes(), kReadWrite));
+  ASSIGN_OR_RETURN(Mapping rx_data,
+                   map(grant.rx_data, g.LaneRxDataBytes(), kReadOnly));
   ASSIGN_OR_RETURN(
       Mapping status,
       Mapping::MapSealed(grant.status.get(), kStatusPageBytes, kReadOnly));
+  LaneBells& bells = grant.bells[lane];
   ASSIGN_OR_RETURN(DoorbellWaiter waiter,
-                   DoorbellWaiter::Create(std::move(grant.rx_doorbell)));
+                   DoorbellWaiter::Create(std::move(bells.rx_doorbell)));
   if (socket.valid()) {
     RETURN_IF_ERROR(waiter.Add(socket.get(), kSocketTag));
   }
@@ -52,13 +80,14 @@ absl::StatusOr<std::unique_ptr<ClientEnd>> ClientEnd::Create(
                                rx_data.data(), status.As<StatusPage>()};
   auto end = std::make_unique<ClientEnd>(
       memory, g, grant.epoch, on_restart,
-      DoorbellRinger(std::move(grant.tx_doorbell)), std::move(waiter));
+      DoorbellRinger(std::move(bells.tx_doorbell)), std::move(waiter));
   end->mappings_[0] = std::move(own);
   end->mappings_[1] = std::move(provider);
   end->mappings_[2] = std::move(tx_data);
   end->mappings_[3] = std::move(rx_data);
   end->mappings_[4] = std::move(status);
   end->socket_ = SeqpacketChannel(std::move(socket));
+  end->lane_ = lane;
   return end;
 }
 
@@ -377,6 +406,7 @@ void ClientEnd::Wait(int timeout_ms) {
 
 void ClientEnd::HandleEvents(uint32_t tags) {
   if ((tags & kSocketTag) == 0 || !closed_.ok()) return;
+  if (lane_ != 0) return LookForPlatform();
   Closed closed;
   std::vector<UniqueFd> fds;
   const absl::StatusOr<bool> received = socket_.Receive(&closed, &fds, 0);
@@ -388,6 +418,17 @@ void ClientEnd::HandleEvents(uint32_t tags) {
     closed_ = absl::UnavailableError(
         absl::StrCat("use a session: it was closed: ", closed.reason()));
   }
+}
+
+// What the platform has to say, lane 0 reads, and the status page tells the
+// others that the session was closed. What is left to see is whether anybody is
+// there to write to it.
+void ClientEnd::LookForPlatform() {
+  pollfd state = {socket_.fd(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) != 1) return;
+  closed_ = absl::UnavailableError(
+      "use a session: it was closed, or the platform service is gone; open it "
+      "again");
 }
 
 // ---- What is wrong

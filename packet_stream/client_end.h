@@ -1,4 +1,5 @@
-// The client's end, without the socket it was opened on: Session over areas.
+// The client's end of a lane, and of a session, without the socket it was
+// opened on: Session over areas.
 //
 // A tx buffer's life: AllocTx gives it to the application; SubmitTx puts a
 // descriptor into the ring, and Flush shows it; the provider's ack brings the
@@ -46,13 +47,13 @@ struct ClientGrant {
   UniqueFd tx_data;           // Writable.
   UniqueFd rx_data;
   UniqueFd status;
-  UniqueFd tx_doorbell;  // We ring it: an eventfd.
-  UniqueFd rx_doorbell;  // The provider and the platform ring it: an epoll set.
+  std::vector<LaneBells> bells;  // One for each lane.
 
-  static constexpr size_t kFds = 7;
+  static constexpr size_t kAreas = 5;
+  static size_t FdCount(uint32_t lanes) { return kAreas + 2 * size_t{lanes}; }
 };
 
-// The areas as mapped by us.
+// One lane's parts of the areas as mapped by us.
 struct ClientMemory {
   ControlHeader* own = nullptr;
   const ControlHeader* provider = nullptr;
@@ -90,6 +91,10 @@ class ClientEnd final : public Session {
   SessionStatus status() const override;
   const SessionCounters& counters() const override { return counters_; }
   const SessionGeometry& geometry() const override { return geometry_; }
+  Lane& lane(uint32_t index) override {
+    if (index == 0) return *this;
+    return *others_[index - 1];
+  }
 
  private:
   // A tx buffer's owner. kQueued: the provider's, once it is published; told
@@ -104,6 +109,9 @@ class ClientEnd final : public Session {
     uint64_t frame;  // Sequence number of the frame's first piece.
   };
   static constexpr uint32_t kSocketTag = 2;
+
+  static absl::StatusOr<std::unique_ptr<ClientEnd>> CreateLane(
+      ClientGrant& grant, uint32_t lane, OnRestart on_restart, UniqueFd socket);
 
   // Buffers of 2 KiB and more begin at the same few sets of a first-level
   // cache, so that 32 small frames would push each other out. Frames therefore
@@ -139,6 +147,7 @@ class ClientEnd final : public Session {
   void BreakOnRx(const DescriptorCopy& piece);
   void BreakOnTail(const char* ring, uint32_t head, uint32_t tail);
   void HandleEvents(uint32_t tags);
+  void LookForPlatform();
 
   SessionGeometry geometry_;
   OnRestart on_restart_;
@@ -181,6 +190,9 @@ class ClientEnd final : public Session {
   std::unique_ptr<uint8_t[]> rx_owner_;
   uint32_t rx_held_ = 0;          // Pieces that the application holds.
   uint32_t rx_frame_pieces_ = 0;  // Of the frame that Receive is inside of.
+
+  uint32_t lane_ = 0;
+  std::vector<std::unique_ptr<ClientEnd>> others_;  // Lane 0's: 1 and up.
 };
 
 }  // namespace bulkhead::packet_stream

@@ -55,6 +55,14 @@ class DoorbellRinger {
   UniqueFd eventfd_;
 };
 
+// One lane's doorbells, as one end holds them: what it rings is an eventfd,
+// what it waits on an epoll set.
+struct LaneBells {
+  UniqueFd tx_doorbell;  // The client rings it, the provider waits.
+  UniqueFd
+      rx_doorbell;  // The provider and the platform ring, the client waits.
+};
+
 // The waiting end.
 class DoorbellWaiter {
  public:

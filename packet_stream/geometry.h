@@ -12,15 +12,17 @@
 namespace bulkhead::packet_stream {
 
 // Requires (checked by CheckGeometry before anything is sized by it): counts
-// and bytes are powers of two within layout.h's limits, and each data area is
-// smaller than 4 GiB.
+// and bytes are powers of two within layout.h's limits, a lane's part of each
+// data area is smaller than 4 GiB, and there is at least one lane.
 struct SessionGeometry {
-  uint32_t tx_buffers = 1024;
+  uint32_t tx_buffers = 1024;  // Of each lane, as all that follow.
   uint32_t rx_buffers = 1024;
   uint32_t buffer_bytes = 2048;
+  uint32_t lanes = 1;
 
-  // Offsets of the rings in a control area. The client's submit ring has
-  // tx_buffers entries and its ack ring rx_buffers; the provider's the reverse.
+  // Offsets of the rings in a lane's part of a control area. The client's
+  // submit ring has tx_buffers entries and its ack ring rx_buffers; the
+  // provider's the reverse.
   static constexpr size_t SubmitRingOffset() { return kControlHeaderBytes; }
   static constexpr size_t AckRingOffset(uint32_t submit_entries) {
     return kControlHeaderBytes + size_t{submit_entries} * sizeof(Descriptor);
@@ -31,18 +33,28 @@ struct SessionGeometry {
         AckRingOffset(submit_entries) + size_t{ack_entries} * sizeof(Ack);
     return (bytes + 4095) & ~size_t{4095};
   }
-  constexpr size_t ClientControlBytes() const {
+  // Of one lane: its part of each area.
+  constexpr size_t LaneClientControlBytes() const {
     return ControlBytes(tx_buffers, rx_buffers);
   }
-  constexpr size_t ProviderControlBytes() const {
+  constexpr size_t LaneProviderControlBytes() const {
     return ControlBytes(rx_buffers, tx_buffers);
   }
-  constexpr size_t TxDataBytes() const {
+  constexpr size_t LaneTxDataBytes() const {
     return (size_t{tx_buffers} * buffer_bytes + 4095) & ~size_t{4095};
   }
-  constexpr size_t RxDataBytes() const {
+  constexpr size_t LaneRxDataBytes() const {
     return (size_t{rx_buffers} * buffer_bytes + 4095) & ~size_t{4095};
   }
+  // Whole areas.
+  constexpr size_t ClientControlBytes() const {
+    return lanes * LaneClientControlBytes();
+  }
+  constexpr size_t ProviderControlBytes() const {
+    return lanes * LaneProviderControlBytes();
+  }
+  constexpr size_t TxDataBytes() const { return lanes * LaneTxDataBytes(); }
+  constexpr size_t RxDataBytes() const { return lanes * LaneRxDataBytes(); }
   // Everything a session costs its client's quota.
   constexpr size_t TotalBytes() const {
     return ClientControlBytes() + ProviderControlBytes() + TxDataBytes() +
@@ -70,6 +82,10 @@ inline absl::Status CheckGeometry(const SessionGeometry& g) {
       uint64_t{g.rx_buffers} * g.buffer_bytes >= kFourGiB) {
     return absl::InvalidArgumentError(
         "session geometry: a data area must be smaller than 4 GiB");
+  }
+  if (g.lanes < 1 || g.lanes > kMaxLanes) {
+    return absl::InvalidArgumentError(
+        "session geometry: a session has 1 to 16 lanes");
   }
   return absl::OkStatus();
 }

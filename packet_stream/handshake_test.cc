@@ -154,7 +154,7 @@ TEST_F(Handshake, S7_SurplusAndMissingDescriptors) {
         while (fds->size() < 64) fds->push_back(fds->back().Duplicate());
       },
       absl::StatusCode::kInvalidArgument, "descriptors");
-  for (size_t count = 0; count < ClientGrant::kFds; ++count) {
+  for (size_t count = 0; count < ClientGrant::FdCount(1); ++count) {
     ExpectRefused(
         [count](OpenReply*, std::vector<UniqueFd>* fds) {
           while (fds->size() > count) fds->pop_back();
@@ -339,16 +339,16 @@ TEST_F(Handshake, S7_AWaiterCannotBlockItsRinger) {
   ASSERT_TRUE(client.ok() && provider.ok());
   const uint64_t full = 0xfffffffffffffffe;
   for (const UniqueFd* waiter :
-       {&client->rx_doorbell, &provider->tx_doorbell}) {
+       {&client->bells[0].rx_doorbell, &provider->bells[0].tx_doorbell}) {
     EXPECT_EQ(::write(waiter->get(), &full, sizeof(full)), -1);
     ::fcntl(waiter->get(), F_SETFL, 0);
   }
   // The provider's own bell, filled up by itself, does not stop the platform.
-  ASSERT_EQ(::write(provider->rx_doorbell.get(), &full, sizeof(full)),
+  ASSERT_EQ(::write(provider->bells[0].rx_doorbell.get(), &full, sizeof(full)),
             ssize_t{sizeof(full)});
-  ::fcntl(provider->rx_doorbell.get(), F_SETFL, 0);
+  ::fcntl(provider->bells[0].rx_doorbell.get(), F_SETFL, 0);
   areas_->WakeClient();
-  pollfd waiting = {client->rx_doorbell.get(), POLLIN, 0};
+  pollfd waiting = {client->bells[0].rx_doorbell.get(), POLLIN, 0};
   EXPECT_EQ(::poll(&waiting, 1, 5'000), 1);
 }
 

@@ -8,6 +8,11 @@
 //   tx data           client    tx_buffers × buffer_bytes: frames to send
 //   rx data           provider  rx_buffers × buffer_bytes: frames received
 //
+// A session has one or more lanes, each with rings, doorbells and buffers of its
+// own and served by a thread of its own at either end. Their parts of an area
+// lie one behind the other in it, in whole pages; whatever is said below is of
+// one lane. The status page is the session's.
+//
 // No consumer index is shared. A submit ring has an entry per buffer, and so
 // has the ack ring of the other direction; a buffer is in at most one of them
 // (S2). So an honest producer never finds a ring full, and needs to know
@@ -143,6 +148,7 @@ constexpr uint32_t kMinBuffers = 2;
 constexpr uint32_t kMaxBuffers = 65536;
 constexpr uint32_t kMinBufferBytes = 256;
 constexpr uint32_t kMaxBufferBytes = 65536;
+constexpr uint32_t kMaxLanes = 16;
 // A frame has at most so many pieces, and is published whole: the last
 // descriptor before a published tail does not say kMore.
 constexpr uint32_t kMaxFramePieces = 32;

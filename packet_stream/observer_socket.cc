@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "packet_stream/control_area.h"
+#include "packet_stream/geometry_message.h"
 #include "packet_stream/status_page.h"
 
 namespace bulkhead::packet_stream {
@@ -36,10 +37,7 @@ absl::StatusOr<std::unique_ptr<ObservedSession>> ObservedSession::Create(
     return absl::InternalError(absl::StrCat(
         "look on: ", fds.size(), " descriptors came, not ", size_t{kFds}));
   }
-  const SessionGeometry geometry = {
-      .tx_buffers = observation.geometry().tx_buffers(),
-      .rx_buffers = observation.geometry().rx_buffers(),
-      .buffer_bytes = observation.geometry().buffer_bytes()};
+  const SessionGeometry geometry = ReadGeometry(observation.geometry());
   RETURN_IF_ERROR(CheckGeometry(geometry));
   std::unique_ptr<ObservedSession> session(new ObservedSession);
   session->id_ = observation.session_id();
@@ -54,21 +52,33 @@ absl::StatusOr<std::unique_ptr<ObservedSession>> ObservedSession::Create(
                      Mapping::MapSealed(fds[kClient + i].get(), bytes[i],
                                         Access::kReadOnly));
   }
-  const auto* client = session->areas_[0].As<const ControlHeader>();
-  const auto* provider = session->areas_[1].As<const ControlHeader>();
-  session->sent_ = std::make_unique<DirectionObserver>(
-      DirectionObserver::Memory{client, SubmitEntries(client), provider,
-                                AckEntries(provider, geometry.rx_buffers),
-                                session->areas_[2].data()},
-      geometry.tx_buffers, geometry.buffer_bytes, /*sent=*/true, snap_bytes);
-  session->received_ = std::make_unique<DirectionObserver>(
+  for (uint32_t lane = 0; lane < geometry.lanes; ++lane) {
+    session->FollowLane(geometry, lane, snap_bytes);
+  }
+  for (const auto& direction : session->directions_) {
+    direction->FollowFromHere();
+  }
+  return session;
+}
+
+void ObservedSession::FollowLane(const SessionGeometry& geometry, uint32_t lane,
+                                 uint32_t snap_bytes) {
+  const auto* client = areas_[0].As<const ControlHeader>(
+      lane * geometry.LaneClientControlBytes());
+  const auto* provider = areas_[1].As<const ControlHeader>(
+      lane * geometry.LaneProviderControlBytes());
+  const uint8_t* tx_data = areas_[2].data() + lane * geometry.LaneTxDataBytes();
+  const uint8_t* rx_data = areas_[3].data() + lane * geometry.LaneRxDataBytes();
+  directions_.push_back(std::make_unique<DirectionObserver>(
       DirectionObserver::Memory{provider, SubmitEntries(provider), client,
                                 AckEntries(client, geometry.tx_buffers),
-                                session->areas_[3].data()},
-      geometry.rx_buffers, geometry.buffer_bytes, /*sent=*/false, snap_bytes);
-  session->sent_->FollowFromHere();
-  session->received_->FollowFromHere();
-  return session;
+                                rx_data},
+      geometry.rx_buffers, geometry.buffer_bytes, /*sent=*/false, snap_bytes));
+  directions_.push_back(std::make_unique<DirectionObserver>(
+      DirectionObserver::Memory{client, SubmitEntries(client), provider,
+                                AckEntries(provider, geometry.rx_buffers),
+                                tx_data},
+      geometry.tx_buffers, geometry.buffer_bytes, /*sent=*/true, snap_bytes));
 }
 
 uint32_t ObservedSession::epoch() const {

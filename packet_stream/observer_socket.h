@@ -29,25 +29,37 @@ class ObservedSession {
   ObservedSession(const ObservedSession&) = delete;
   ObservedSession& operator=(const ObservedSession&) = delete;
 
-  // Both directions, as DirectionObserver.
+  // Both directions of all lanes, as DirectionObserver.
   size_t Look(const DirectionObserver::Sink& sink) {
-    return received_->Look(sink) + sent_->Look(sink);
+    size_t count = 0;
+    for (const auto& direction : directions_) count += direction->Look(sink);
+    return count;
   }
   uint64_t id() const { return id_; }
-  uint64_t seen() const { return received_->seen() + sent_->seen(); }
-  uint64_t lost() const { return received_->lost() + sent_->lost(); }
+  uint64_t seen() const {
+    uint64_t sum = 0;
+    for (const auto& direction : directions_) sum += direction->seen();
+    return sum;
+  }
+  uint64_t lost() const {
+    uint64_t sum = 0;
+    for (const auto& direction : directions_) sum += direction->lost();
+    return sum;
+  }
   // Grows with each replacement of the driver.
   uint32_t epoch() const;
   bool closed() const;
 
  private:
   ObservedSession() = default;
+  void FollowLane(const SessionGeometry& geometry, uint32_t lane,
+                  uint32_t snap_bytes);
 
   uint64_t id_ = 0;
   Mapping status_;
   Mapping areas_[4];
-  std::unique_ptr<DirectionObserver> received_;
-  std::unique_ptr<DirectionObserver> sent_;
+  // Of each lane, what is received and what is sent.
+  std::vector<std::unique_ptr<DirectionObserver>> directions_;
 };
 
 // Threading: one thread.

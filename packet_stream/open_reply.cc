@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "base/errno_status.h"
+#include "packet_stream/geometry_message.h"
 
 namespace bulkhead::packet_stream {
 namespace {
@@ -42,25 +43,25 @@ absl::StatusOr<ClientGrant> ParseOpenReply(const OpenReply& reply,
     return absl::InternalError(
         "open a session: the reply is neither a grant nor a refusal");
   }
-  if (fds.size() != ClientGrant::kFds) {
+  ClientGrant grant;
+  grant.geometry = ReadGeometry(reply.grant().geometry());
+  RETURN_IF_ERROR(CheckGeometry(grant.geometry));
+  const size_t wanted = ClientGrant::FdCount(grant.geometry.lanes);
+  if (fds.size() != wanted) {
     return absl::InternalError(
         absl::StrCat("open a session: the grant came with ", fds.size(),
-                     " descriptors, not ", ClientGrant::kFds));
+                     " descriptors, not ", wanted));
   }
-  ClientGrant grant;
   grant.session_id = reply.grant().session_id();
   grant.epoch = reply.grant().epoch();
-  grant.geometry.tx_buffers = reply.grant().geometry().tx_buffers();
-  grant.geometry.rx_buffers = reply.grant().geometry().rx_buffers();
-  grant.geometry.buffer_bytes = reply.grant().geometry().buffer_bytes();
-  RETURN_IF_ERROR(CheckGeometry(grant.geometry));
   grant.client_control = std::move(fds[0]);
   grant.provider_control = std::move(fds[1]);
   grant.tx_data = std::move(fds[2]);
   grant.rx_data = std::move(fds[3]);
   grant.status = std::move(fds[4]);
-  grant.tx_doorbell = std::move(fds[5]);
-  grant.rx_doorbell = std::move(fds[6]);
+  for (size_t i = ClientGrant::kAreas; i < wanted; i += 2) {
+    grant.bells.push_back({std::move(fds[i]), std::move(fds[i + 1])});
+  }
   return grant;
 }
 

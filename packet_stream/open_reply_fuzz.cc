@@ -14,9 +14,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace bulkhead;                 // NOLINT
   using namespace bulkhead::packet_stream;  // NOLINT
   FuzzInput input(data, size);
-  // Seven more often than not.
+  // Those of one lane more often than not.
   const uint8_t byte = input.Byte();
-  const size_t count = byte % 2 == 0 ? ClientGrant::kFds : byte / 2 % 10;
+  const size_t count = byte % 2 == 0 ? ClientGrant::FdCount(1) : byte / 2 % 10;
   std::vector<UniqueFd> fds;
   for (size_t i = 0; i < count; ++i) {
     fds.emplace_back(::open("/dev/null", O_RDWR | O_CLOEXEC));

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "packet_stream/control_area.h"
+#include "packet_stream/lane_mapping.h"
 
 namespace bulkhead::packet_stream {
 namespace {
@@ -53,28 +54,49 @@ bool GoodOffloadRequest(std::span<const Descriptor> frame) {
 
 absl::StatusOr<std::unique_ptr<ProviderEnd>> ProviderEnd::Create(
     ProviderGrant grant) {
-  RETURN_IF_ERROR(CheckGeometry(grant.geometry));
+  if (grant.geometry.lanes != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("provide a session: it has ", grant.geometry.lanes,
+                     " lanes; this provider serves one"));
+  }
+  ASSIGN_OR_RETURN(auto lanes, CreateLanes(std::move(grant)));
+  return std::move(lanes.front());
+}
+
+absl::StatusOr<std::vector<std::unique_ptr<ProviderEnd>>>
+ProviderEnd::CreateLanes(ProviderGrant grant) {
+  const SessionGeometry& g = grant.geometry;
+  RETURN_IF_ERROR(CheckGeometry(g));
   if (grant.epoch == 0) {
     return absl::InvalidArgumentError(
         "provide a session: epoch 0 is none; the platform counts from 1");
   }
-  ASSIGN_OR_RETURN(Mapping own,
-                   Mapping::MapSealed(grant.provider_control.get(),
-                                      grant.geometry.ProviderControlBytes(),
-                                      Access::kReadWrite));
-  ASSIGN_OR_RETURN(Mapping client,
-                   Mapping::MapSealed(grant.client_control.get(),
-                                      grant.geometry.ClientControlBytes(),
-                                      Access::kReadOnly));
-  ASSIGN_OR_RETURN(DoorbellWaiter waiter,
-                   DoorbellWaiter::Create(std::move(grant.tx_doorbell)));
-  auto end = std::make_unique<ProviderEnd>(
-      ProviderMemory{own.As<ControlHeader>(), client.As<ControlHeader>()},
-      grant.geometry, grant.session_id, grant.epoch, std::move(waiter),
-      DoorbellRinger(std::move(grant.rx_doorbell)));
-  end->own_mapping_ = std::move(own);
-  end->client_mapping_ = std::move(client);
-  return end;
+  if (grant.bells.size() != g.lanes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("provide a session: doorbells for ", grant.bells.size(),
+                     " lanes of ", g.lanes));
+  }
+  const size_t own_bytes = g.LaneProviderControlBytes();
+  const size_t client_bytes = g.LaneClientControlBytes();
+  std::vector<std::unique_ptr<ProviderEnd>> ends;
+  for (uint32_t lane = 0; lane < g.lanes; ++lane) {
+    ASSIGN_OR_RETURN(Mapping own, MapLane(grant.provider_control.get(), g.lanes,
+                                          lane, own_bytes, Access::kReadWrite));
+    ASSIGN_OR_RETURN(Mapping client,
+                     MapLane(grant.client_control.get(), g.lanes, lane,
+                             client_bytes, Access::kReadOnly));
+    LaneBells& bells = grant.bells[lane];
+    ASSIGN_OR_RETURN(DoorbellWaiter waiter,
+                     DoorbellWaiter::Create(std::move(bells.tx_doorbell)));
+    auto end = std::make_unique<ProviderEnd>(
+        ProviderMemory{own.As<ControlHeader>(), client.As<ControlHeader>()}, g,
+        grant.session_id, grant.epoch, std::move(waiter),
+        DoorbellRinger(std::move(bells.rx_doorbell)));
+    end->own_mapping_ = std::move(own);
+    end->client_mapping_ = std::move(client);
+    ends.push_back(std::move(end));
+  }
+  return ends;
 }
 
 ProviderEnd::ProviderEnd(ProviderMemory memory, const SessionGeometry& geometry,

@@ -1,4 +1,4 @@
-// The provider's end of a session: what a driver (or the router) holds.
+// The provider's end of a session's lane: what a driver (or the router) holds.
 //
 // A tx piece's life: the client submits it; TakeTx hands a checked copy of the
 // descriptor to us and with it the buffer; the device reads the buffer; AckTx
@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/shared_memory.h"
@@ -31,13 +32,12 @@ struct ProviderGrant {
   uint64_t session_id = 0;
   uint32_t epoch = 0;
   SessionGeometry geometry;
-  UniqueFd client_control;    // Read-only.
-  UniqueFd provider_control;  // Writable.
-  UniqueFd tx_doorbell;       // The client rings it; we wait: an epoll set.
-  UniqueFd rx_doorbell;       // We ring it: an eventfd.
+  UniqueFd client_control;       // Read-only.
+  UniqueFd provider_control;     // Writable.
+  std::vector<LaneBells> bells;  // One for each lane.
 };
 
-// The control areas as mapped by us.
+// One lane's parts of the control areas as mapped by us.
 struct ProviderMemory {
   ControlHeader* own = nullptr;
   const ControlHeader* client = nullptr;
@@ -55,7 +55,12 @@ struct ProviderMemory {
 // or makes a system call, except Flush when the client sleeps.
 class ProviderEnd {
  public:
+  // Of a session of one lane.
   static absl::StatusOr<std::unique_ptr<ProviderEnd>> Create(
+      ProviderGrant grant);
+  // Of a session of any number, in order. They share nothing, so that each may
+  // have a thread of its own.
+  static absl::StatusOr<std::vector<std::unique_ptr<ProviderEnd>>> CreateLanes(
       ProviderGrant grant);
   // On memory that is already mapped and outlives the object, for tests.
   ProviderEnd(ProviderMemory memory, const SessionGeometry& geometry,

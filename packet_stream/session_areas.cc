@@ -32,7 +32,7 @@ absl::StatusOr<SessionAreas> CreateSessionAreas(
     ASSIGN_OR_RETURN(UniqueFd memory, CreateSealedMemory(name, bytes));
     fds.push_back(std::move(memory));
   }
-  while (fds.size() < SessionAreas::kFds) {
+  while (fds.size() < SessionAreas::FdCount(geometry.lanes)) {
     ASSIGN_OR_RETURN(UniqueFd bell, CreateBell());
     fds.push_back(std::move(bell));
   }
@@ -42,9 +42,10 @@ absl::StatusOr<SessionAreas> CreateSessionAreas(
 absl::StatusOr<SessionAreas> SessionAreas::Restore(
     const SessionGeometry& geometry, std::vector<UniqueFd> fds) {
   RETURN_IF_ERROR(CheckGeometry(geometry));
-  if (fds.size() != kFds) {
+  const size_t wanted = FdCount(geometry.lanes);
+  if (fds.size() != wanted) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "restore a session: ", fds.size(), " descriptors, not ", kFds));
+        "restore a session: ", fds.size(), " descriptors, not ", wanted));
   }
   SessionAreas areas;
   areas.geometry_ = geometry;
@@ -53,9 +54,10 @@ absl::StatusOr<SessionAreas> SessionAreas::Restore(
   areas.tx_data_ = std::move(fds[2]);
   areas.rx_data_ = std::move(fds[3]);
   areas.status_ = std::move(fds[4]);
-  areas.tx_bell_ = std::move(fds[5]);
-  areas.rx_bell_ = std::move(fds[6]);
-  areas.wake_bell_ = std::move(fds[7]);
+  for (size_t i = 5; i + 1 < wanted; i += 2) {
+    areas.bells_.push_back({std::move(fds[i]), std::move(fds[i + 1])});
+  }
+  areas.wake_bell_ = std::move(fds[wanted - 1]);
   ASSIGN_OR_RETURN(UniqueFd bell, Duplicate(areas.wake_bell_));
   areas.platform_bell_ = DoorbellRinger(std::move(bell));
   ASSIGN_OR_RETURN(areas.status_page_,
@@ -66,9 +68,14 @@ absl::StatusOr<SessionAreas> SessionAreas::Restore(
 }
 
 std::vector<int> SessionAreas::Fds() const {
-  return {client_control_.get(), provider_control_.get(), tx_data_.get(),
-          rx_data_.get(),        status_.get(),           tx_bell_.get(),
-          rx_bell_.get(),        wake_bell_.get()};
+  std::vector<int> fds = {client_control_.get(), provider_control_.get(),
+                          tx_data_.get(), rx_data_.get(), status_.get()};
+  for (const Bells& bells : bells_) {
+    fds.push_back(bells.tx_bell.get());
+    fds.push_back(bells.rx_bell.get());
+  }
+  fds.push_back(wake_bell_.get());
+  return fds;
 }
 
 absl::StatusOr<ClientGrant> SessionAreas::MakeClientGrant(
@@ -83,29 +90,40 @@ absl::StatusOr<ClientGrant> SessionAreas::MakeClientGrant(
   ASSIGN_OR_RETURN(grant.tx_data, Duplicate(tx_data_));
   ASSIGN_OR_RETURN(grant.rx_data, ReopenReadOnly(rx_data_.get()));
   ASSIGN_OR_RETURN(grant.status, ReopenReadOnly(status_.get()));
-  ASSIGN_OR_RETURN(grant.tx_doorbell, Duplicate(tx_bell_));
-  ASSIGN_OR_RETURN(grant.rx_doorbell,
-                   CreateBellWaiter({rx_bell_.get(), wake_bell_.get()}));
+  for (const Bells& bells : bells_) {
+    LaneBells lane;
+    ASSIGN_OR_RETURN(lane.tx_doorbell, Duplicate(bells.tx_bell));
+    ASSIGN_OR_RETURN(lane.rx_doorbell,
+                     CreateBellWaiter({bells.rx_bell.get(), wake_bell_.get()}));
+    grant.bells.push_back(std::move(lane));
+  }
   return grant;
 }
 
 absl::StatusOr<ProviderGrant> SessionAreas::MakeProviderGrant(
-    uint64_t session_id, uint32_t epoch) const {
+    uint64_t session_id, uint32_t epoch, int nudge_bell) const {
   ProviderGrant grant;
   grant.session_id = session_id;
   grant.epoch = epoch;
   grant.geometry = geometry_;
   ASSIGN_OR_RETURN(grant.client_control, ReopenReadOnly(client_control_.get()));
   ASSIGN_OR_RETURN(grant.provider_control, Duplicate(provider_control_));
-  ASSIGN_OR_RETURN(grant.tx_doorbell, CreateBellWaiter({tx_bell_.get()}));
-  ASSIGN_OR_RETURN(grant.rx_doorbell, Duplicate(rx_bell_));
+  for (const Bells& bells : bells_) {
+    LaneBells lane;
+    ASSIGN_OR_RETURN(lane.tx_doorbell,
+                     nudge_bell < 0
+                         ? CreateBellWaiter({bells.tx_bell.get()})
+                         : CreateBellWaiter({bells.tx_bell.get(), nudge_bell}));
+    ASSIGN_OR_RETURN(lane.rx_doorbell, Duplicate(bells.rx_bell));
+    grant.bells.push_back(std::move(lane));
+  }
   return grant;
 }
 
 absl::StatusOr<std::vector<UniqueFd>> SessionAreas::MakeObserverFds() const {
   std::vector<UniqueFd> fds;
-  for (const UniqueFd* area : {&status_, &client_control_, &provider_control_,
-                               &tx_data_, &rx_data_}) {
+  for (const UniqueFd* area :
+       {&status_, &client_control_, &provider_control_, &tx_data_, &rx_data_}) {
     ASSIGN_OR_RETURN(UniqueFd fd, ReopenReadOnly(area->get()));
     fds.push_back(std::move(fd));
   }
@@ -113,10 +131,14 @@ absl::StatusOr<std::vector<UniqueFd>> SessionAreas::MakeObserverFds() const {
 }
 
 std::vector<int> FdsOf(const ClientGrant& grant) {
-  return {grant.client_control.get(), grant.provider_control.get(),
-          grant.tx_data.get(),        grant.rx_data.get(),
-          grant.status.get(),         grant.tx_doorbell.get(),
-          grant.rx_doorbell.get()};
+  std::vector<int> fds = {grant.client_control.get(),
+                          grant.provider_control.get(), grant.tx_data.get(),
+                          grant.rx_data.get(), grant.status.get()};
+  for (const LaneBells& lane : grant.bells) {
+    fds.push_back(lane.tx_doorbell.get());
+    fds.push_back(lane.rx_doorbell.get());
+  }
+  return fds;
 }
 
 }  // namespace bulkhead::packet_stream

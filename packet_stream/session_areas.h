@@ -36,7 +36,7 @@ class SessionAreas {
  public:
   // The descriptors that Restore needs, in its order; they stay ours. For
   // parking them.
-  static constexpr size_t kFds = 8;
+  static size_t FdCount(uint32_t lanes) { return 6 + 2 * size_t{lanes}; }
   std::vector<int> Fds() const;
   // From descriptors that were parked.
   static absl::StatusOr<SessionAreas> Restore(const SessionGeometry& geometry,
@@ -44,8 +44,11 @@ class SessionAreas {
 
   absl::StatusOr<ClientGrant> MakeClientGrant(uint64_t session_id,
                                               uint32_t epoch) const;
+  // `nudge_bell`, an eventfd, wakes the provider in all lanes as the client's
+  // bells do; -1: there is none.
   absl::StatusOr<ProviderGrant> MakeProviderGrant(uint64_t session_id,
-                                                  uint32_t epoch) const;
+                                                  uint32_t epoch,
+                                                  int nudge_bell = -1) const;
 
   // Read-only descriptors of everything, for one who only looks on, in the
   // order of OpenReply.Observation.
@@ -60,6 +63,10 @@ class SessionAreas {
   // For mapping them for DMA: writable descriptors.
   int tx_data_fd() const { return tx_data_.get(); }
   int rx_data_fd() const { return rx_data_.get(); }
+  int client_control_fd() const { return client_control_.get(); }
+  int provider_control_fd() const { return provider_control_.get(); }
+  // What the client of this lane wakes its provider with.
+  int tx_bell_fd(uint32_t lane) const { return bells_[lane].tx_bell.get(); }
 
  private:
   friend absl::StatusOr<SessionAreas> CreateSessionAreas(
@@ -72,9 +79,12 @@ class SessionAreas {
   UniqueFd tx_data_;
   UniqueFd rx_data_;
   UniqueFd status_;
-  UniqueFd tx_bell_;    // Rung by the client.
-  UniqueFd rx_bell_;    // Rung by the provider.
-  UniqueFd wake_bell_;  // Rung by us; wakes the client.
+  struct Bells {
+    UniqueFd tx_bell;  // Rung by the client.
+    UniqueFd rx_bell;  // Rung by the provider.
+  };
+  std::vector<Bells> bells_;  // Of each lane.
+  UniqueFd wake_bell_;        // Rung by us; wakes the client in all lanes.
   DoorbellRinger platform_bell_;
   Mapping status_page_;
   StatusWriter status_writer_;

@@ -226,11 +226,10 @@ TEST_F(SessionTest, WakeClientWakesASleeper) {
 
 TEST_F(SessionTest, S7_AProviderRefusesMemoryThatIsNotSealedOrTooShort) {
   Start();
-  const auto refused = [&](UniqueFd ProviderGrant::*area, UniqueFd memory,
-                           const char* why) {
+  const auto refused = [&](auto place, UniqueFd memory, const char* why) {
     auto grant = areas_->MakeProviderGrant(1, 1);
     ASSERT_TRUE(grant.ok());
-    (*grant).*area = std::move(memory);
+    place(*grant) = std::move(memory);
     const absl::Status status = ProviderEnd::Create(*std::move(grant)).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     EXPECT_NE(status.message().find(why), std::string::npos) << status;
@@ -239,12 +238,16 @@ TEST_F(SessionTest, S7_AProviderRefusesMemoryThatIsNotSealedOrTooShort) {
        {&ProviderGrant::client_control, &ProviderGrant::provider_control}) {
     UniqueFd unsealed(::memfd_create("unsealed", MFD_ALLOW_SEALING));
     ASSERT_EQ(::ftruncate(unsealed.get(), 8192), 0);
-    refused(area, std::move(unsealed), "not sealed");
+    const auto place = [area](ProviderGrant& g) -> UniqueFd& {
+      return g.*area;
+    };
+    refused(place, std::move(unsealed), "not sealed");
     auto small = CreateSealedMemory("short", 4096);
     ASSERT_TRUE(small.ok());
-    refused(area, *std::move(small), "bytes, not");
+    refused(place, *std::move(small), "bytes, not");
   }
-  refused(&ProviderGrant::tx_doorbell, UniqueFd(::eventfd(0, 0)), "doorbell");
+  refused([](ProviderGrant& g) -> UniqueFd& { return g.bells[0].tx_doorbell; },
+          UniqueFd(::eventfd(0, 0)), "doorbell");
 }
 
 TEST_F(SessionTest, RestoredAreasAreTheSameSession) {

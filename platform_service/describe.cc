@@ -201,6 +201,7 @@ v1::Session DescribeSession(const Session& session) {
   message.set_tx_buffers(identity.geometry.tx_buffers);
   message.set_rx_buffers(identity.geometry.rx_buffers);
   message.set_buffer_bytes(identity.geometry.buffer_bytes);
+  message.set_lanes(identity.geometry.lanes);
   return message;
 }
 

@@ -1,4 +1,5 @@
 // Programs that want a session: may they, is there room, and with whom.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -94,6 +95,8 @@ void Platform::OpenAtRouter(OpenCall call) {
                                "; bring it back with `bulkhead restart ",
                                call.instance, "`"));
   }
+  // The router serves a client by one of its threads, over one lane.
+  call.geometry.lanes = 1;
   auto session = MakeSession(call, *limit);
   if (!session.ok()) {
     return Refuse(call,
@@ -221,6 +224,8 @@ absl::StatusOr<std::unique_ptr<Session>> Platform::MakeSession(
 absl::StatusOr<uint64_t> Platform::OpenSession(OpenCall& call,
                                                Instance& instance,
                                                uint64_t limit_bytes) {
+  // The client is told by the grant, and charged for what it gets.
+  call.geometry.lanes = std::min(call.geometry.lanes, instance.lanes());
   ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
                    MakeSession(call, limit_bytes));
   Session* raw = session.get();

@@ -97,7 +97,8 @@ Json ToJson(const api::Session& session) {
           {"bytes", session.bytes()},
           {"tx_buffers", session.tx_buffers()},
           {"rx_buffers", session.rx_buffers()},
-          {"buffer_bytes", session.buffer_bytes()}};
+          {"buffer_bytes", session.buffer_bytes()},
+          {"lanes", session.lanes()}};
 }
 
 Json ToJson(const api::Process& process) {

@@ -1,6 +1,6 @@
 """`driver_conformance_test`: runs a driver through the conformance suite."""
 
-def driver_conformance_test(name, device, programs, deps = [], **kwargs):
+def driver_conformance_test(name, device, programs, deps = [], suite = "suite", **kwargs):
     """Declares the test of one driver.
 
     Args:
@@ -8,12 +8,13 @@ def driver_conformance_test(name, device, programs, deps = [], **kwargs):
       device: source that defines TheDevice(), see device_under_test.h.
       programs: the driver's and the model's binaries.
       deps: what `device` needs.
+      suite: "suite", or "lanes_suite" for what a driver does with several lanes.
       **kwargs: passed to cc_test.
     """
     native.cc_test(
         name = name,
         srcs = [device],
         data = programs,
-        deps = deps + ["//nic_driver/conformance:suite"],
+        deps = deps + ["//nic_driver/conformance:" + suite],
         **kwargs
     )

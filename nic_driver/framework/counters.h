@@ -4,12 +4,14 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_COUNTERS_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 namespace bulkhead::nic_driver {
 
-// Names follow Linux's rtnl_link_stats64. Every frame that goes no further is
-// in exactly one dropped counter (S8). One writer, relaxed stores.
+// One block for each queue. Names follow Linux's rtnl_link_stats64. Every frame
+// that goes no further is in exactly one dropped counter (S8). One writer,
+// relaxed stores.
 struct DriverCounters {
   std::atomic<uint64_t> rx_packets;  // Published to a session.
   std::atomic<uint64_t> rx_bytes;
@@ -25,7 +27,13 @@ struct DriverCounters {
   std::atomic<uint64_t> interrupts;
   std::atomic<uint64_t> wakeups;  // Doorbells from the client.
 };
-static_assert(sizeof(DriverCounters) <= 4096);
+
+// Blocks lie so far apart that threads of different queues share no cache line,
+// nor two that are fetched together.
+constexpr size_t kCounterBlockBytes = 128;
+constexpr size_t kMaxCounterBlocks = 16;
+static_assert(sizeof(DriverCounters) <= kCounterBlockBytes);
+static_assert(kMaxCounterBlocks * kCounterBlockBytes <= 4096);
 
 }  // namespace bulkhead::nic_driver
 

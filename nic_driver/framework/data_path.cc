@@ -75,8 +75,8 @@ size_t DataPath::ReapTx() {
   Bump(counters_.tx_packets, sent);
   Bump(counters_.tx_bytes, bytes);
   if (failed > 0) Bump(counters_.tx_device_errors, failed);
-  tx_frames_held_ -= sent + failed;
-  frames_moved_ += sent + failed;
+  Bump(tx_frames_held_, -(sent + failed));
+  Bump(frames_moved_, sent + failed);
   return count;
 }
 
@@ -92,7 +92,7 @@ size_t DataPath::SubmitTx() {
   // The session refuses by itself what no device could send.
   const uint64_t nonsense = session_->tx_refused_frames() - refused;
   if (nonsense > 0) Bump(counters_.tx_dropped_invalid, nonsense);
-  frames_moved_ += nonsense;
+  Bump(frames_moved_, nonsense);
   if (count == 0) return nonsense;
   to_device_count_ = to_device_frames_ = refused_count_ = 0;
   for (size_t start = 0, i = 0; i < count; ++i) {
@@ -102,7 +102,7 @@ size_t DataPath::SubmitTx() {
   }
   if (to_device_count_ > 0) {
     queue_.TxSubmit(std::span(to_device_).first(to_device_count_));
-    tx_frames_held_ += to_device_frames_;
+    Bump(tx_frames_held_, to_device_frames_);
   }
   if (refused_count_ > 0) {
     session_->AckTx(std::span(acks_).first(refused_count_));
@@ -166,7 +166,7 @@ void DataPath::Refuse(std::span<const Descriptor> frame, AckStatus status) {
   for (const Descriptor& piece : frame) {
     acks_[refused_count_++] = MakeAck(piece.offset >> buffer_shift_, status);
   }
-  ++frames_moved_;
+  Bump(frames_moved_);
 }
 
 size_t DataPath::HarvestRx() {
@@ -201,7 +201,7 @@ size_t DataPath::HarvestRx() {
   }
   rx_unpublished_frames_ += frames;
   rx_unpublished_bytes_ += bytes;
-  frames_moved_ += frames;
+  Bump(frames_moved_, frames);
   return count;
 }
 

@@ -11,6 +11,7 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_DATA_PATH_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -61,9 +62,13 @@ class DataPath {
   bool tx_blocked() const { return tx_blocked_; }
 
   // Frames ever moved either way, and whether the device holds frames to send:
-  // what the heartbeat calls progress.
-  uint64_t frames_moved() const { return frames_moved_; }
-  bool tx_pending() const { return tx_frames_held_ > 0; }
+  // what the heartbeat calls progress. From any thread.
+  uint64_t frames_moved() const {
+    return frames_moved_.load(std::memory_order_relaxed);
+  }
+  bool tx_pending() const {
+    return tx_frames_held_.load(std::memory_order_relaxed) > 0;
+  }
 
  private:
   size_t ReapTx();
@@ -86,10 +91,10 @@ class DataPath {
   uint32_t buffer_shift_ = 0;  // log2 of buffer_bytes.
   TxLimits limits_;
   bool tx_blocked_ = false;
-  uint64_t frames_moved_ = 0;
+  std::atomic<uint64_t> frames_moved_ = 0;
   uint64_t rx_unpublished_frames_ = 0;  // Harvested, not yet flushed.
   uint64_t rx_unpublished_bytes_ = 0;
-  uint64_t tx_frames_held_ = 0;
+  std::atomic<uint64_t> tx_frames_held_ = 0;
 
   // Scratch of one batch; here, so that it is not initialised at every turn.
   std::array<TxDone, kBatchPieces> done_;

@@ -69,6 +69,8 @@ absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
   provider.geometry.tx_buffers = message.tx_buffers();
   provider.geometry.rx_buffers = message.rx_buffers();
   provider.geometry.buffer_bytes = message.buffer_bytes();
+  provider.geometry.lanes =
+      static_cast<uint32_t>(message.tx_doorbell_fd_size());
   RETURN_IF_ERROR(packet_stream::CheckGeometry(provider.geometry));
   ASSIGN_OR_RETURN(
       provider.client_control,
@@ -76,10 +78,22 @@ absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
   ASSIGN_OR_RETURN(provider.provider_control,
                    TakeFd(fds, message.provider_control_fd(),
                           "session.provider_control_fd"));
-  ASSIGN_OR_RETURN(provider.tx_doorbell, TakeFd(fds, message.tx_doorbell_fd(),
-                                                "session.tx_doorbell_fd"));
-  ASSIGN_OR_RETURN(provider.rx_doorbell, TakeFd(fds, message.rx_doorbell_fd(),
-                                                "session.rx_doorbell_fd"));
+  if (message.rx_doorbell_fd_size() != message.tx_doorbell_fd_size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device grant: ", message.tx_doorbell_fd_size(),
+                     " session.tx_doorbell_fd and ",
+                     message.rx_doorbell_fd_size(), " session.rx_doorbell_fd"));
+  }
+  for (int lane = 0; lane < message.tx_doorbell_fd_size(); ++lane) {
+    packet_stream::LaneBells bells;
+    ASSIGN_OR_RETURN(
+        bells.tx_doorbell,
+        TakeFd(fds, message.tx_doorbell_fd(lane), "session.tx_doorbell_fd"));
+    ASSIGN_OR_RETURN(
+        bells.rx_doorbell,
+        TakeFd(fds, message.rx_doorbell_fd(lane), "session.rx_doorbell_fd"));
+    provider.bells.push_back(std::move(bells));
+  }
   if (message.has_socket()) {
     ASSIGN_OR_RETURN(session.socket, TakeSocket(message.socket(), fds));
     session.socket->geometry = provider.geometry;
@@ -191,6 +205,11 @@ absl::StatusOr<DeviceGrant> ParseDeviceGrant(absl::string_view payload,
     grant.irqs.push_back(std::move(irq));
   }
   ASSIGN_OR_RETURN(grant.config, ParseNicConfig(message.config()));
+  grant.queues = std::max(message.queues(), 1u);
+  if (grant.queues > packet_stream::kMaxLanes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("device grant: queues is ", grant.queues));
+  }
   grant.trace_registers = message.trace_registers();
   for (const platform::DmaArea& area : message.prepared()) {
     PreparedDma prepared{area.iova(), area.bytes(), {}};

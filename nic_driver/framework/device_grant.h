@@ -57,6 +57,7 @@ struct DeviceGrant {
   UniqueFd counters;
   std::vector<UniqueFd> irqs;
   NicConfig config;
+  uint32_t queues = 1;  // The most that are of use.
   bool trace_registers = false;
   std::vector<PreparedDma> prepared;
   std::vector<SessionGrant> sessions;

@@ -51,8 +51,8 @@ platform::DeviceGrant Good() {
   session->set_rx_iova(0x20000);
   session->set_client_control_fd(6);
   session->set_provider_control_fd(7);
-  session->set_tx_doorbell_fd(8);
-  session->set_rx_doorbell_fd(9);
+  session->add_tx_doorbell_fd(8);
+  session->add_rx_doorbell_fd(9);
   return grant;
 }
 
@@ -74,7 +74,8 @@ TEST(DeviceGrant, IsTakenApart) {
   EXPECT_EQ(grant->sessions[0].provider.session_id, 12u);
   EXPECT_EQ(grant->sessions[0].provider.geometry.rx_buffers, 128u);
   EXPECT_EQ(grant->sessions[0].rx_iova, 0x20000u);
-  EXPECT_TRUE(grant->sessions[0].provider.rx_doorbell.valid());
+  EXPECT_TRUE(grant->sessions[0].provider.bells.at(0).rx_doorbell.valid());
+  EXPECT_EQ(grant->sessions[0].provider.geometry.lanes, 1u);
 }
 
 platform::DeviceGrant GoodVfio() {
@@ -142,7 +143,15 @@ TEST(DeviceGrant, RefusesWhatIsWrongByItsName) {
       {"buffer_bytes",
        [](auto& g) { g.mutable_session(0)->set_buffer_bytes(100); }},
       {"session.tx_doorbell_fd",
-       [](auto& g) { g.mutable_session(0)->set_tx_doorbell_fd(6); }},
+       [](auto& g) { g.mutable_session(0)->set_tx_doorbell_fd(0, 6); }},
+      {"session.rx_doorbell_fd",
+       [](auto& g) { g.mutable_session(0)->add_tx_doorbell_fd(0); }},
+      {"lanes",
+       [](auto& g) {
+         g.mutable_session(0)->clear_tx_doorbell_fd();
+         g.mutable_session(0)->clear_rx_doorbell_fd();
+       }},
+      {"queues", [](auto& g) { g.set_queues(17); }},
       {"mtu", [](auto& g) { g.mutable_config()->set_mtu(20); }},
       {"multicast",
        [](auto& g) { g.mutable_config()->add_multicast("12345"); }},

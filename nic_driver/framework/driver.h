@@ -9,13 +9,13 @@
 // addresses that the NIC knows, never a frame.
 //
 // Threading: a driver of one queue has one thread (SingleQueueDriver). One of
-// several queues has a control thread, whose calls are the Driver's, and for
-// each queue a thread, whose calls are the Queue's:
+// several queues has a thread for each queue, whose calls are the Queue's. That
+// of queue 0 is the control thread as well, whose calls are the Driver's:
 //   - Probe, Attach, Configure, Start, Stop and Detach begin while no queue's
 //     thread is inside a verb, and none comes before they return (a Task: until
 //     it is done). What they write, queues may read.
 //   - HandleIrq, Link, ReadStatistics, Shutdown and timers of the loop run
-//     beside the queues' threads, and touch nothing that a queue writes.
+//     beside the other queues' threads, and touch nothing that a queue writes.
 // No call blocks except for register reads; what must wait for the device or
 // the platform service is a Task.
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_DRIVER_H_

@@ -48,7 +48,8 @@ int RunDriverProcess(absl::string_view name, DriverFactory factory) {
   };
   handlers.stop = [&runtime] { runtime.Finish([] { ::_exit(0); }); };
   handlers.progress = [&runtime] {
-    return supervisor::Progress{runtime.work_done(), runtime.work_waiting()};
+    const Runtime::Progress progress = runtime.TakeProgress();
+    return supervisor::Progress{progress.done, progress.waiting};
   };
   absl::StatusOr<std::unique_ptr<supervisor::Child>> created =
       supervisor::Child::Create(**loop, std::move(handlers));

@@ -16,6 +16,9 @@ namespace bulkhead::nic_driver {
 // Register access has PCIe's ordering: writes are posted and arrive in order; a
 // read comes after every write before it.
 //
+// Any thread may read and write registers, and the order is each thread's own.
+// HoldWrites, config space and everything of a driver's start are one thread's.
+//
 // What is missing is missing on purpose: config writes, DMA maps and reset stay
 // with the platform service (S3). Interrupts arrive on the grant's eventfds.
 class PciDevice {

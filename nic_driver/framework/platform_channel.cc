@@ -121,6 +121,7 @@ void PlatformChannel::SayAttached(const NicFacts& facts) {
   attached->set_mac(std::string(facts.mac.begin(), facts.mac.end()));
   attached->set_max_mtu(facts.max_mtu);
   attached->set_offloads(facts.offloads);
+  attached->set_queues(facts.queues);
   Send(std::move(message));
 }
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "nic_driver/framework/socket_confinement.h"
 #include "nic_driver/framework/task_status.h"
+#include "nic_driver/framework/thread_confinement.h"
 #include "nic_driver/framework/vfio_device.h"
 #include "nic_driver/framework/vfio_user_device.h"
 
@@ -24,9 +25,6 @@ namespace {
 constexpr uint32_t kDefaultBufferBytes = 2048;
 // The device's statistics are read at most ten times a second.
 constexpr std::chrono::milliseconds kStatisticsDelay{100};
-// When the device has no room for more frames, its interrupt wakes us; this is
-// for the acknowledgements of the client, whose doorbell is off meanwhile.
-constexpr std::chrono::milliseconds kBlockedDelay{1};
 // Ethernet header and one VLAN tag around the mtu's payload.
 constexpr uint32_t kFrameOverheadBytes = 14 + 4;
 
@@ -59,11 +57,11 @@ absl::StatusOr<std::unique_ptr<PciDevice>> OpenDevice(DeviceGrant& grant) {
 }  // namespace
 
 Runtime::~Runtime() {
-  UnwatchDoorbell();
+  // Held for good: they end with their objects, after the servers.
+  HoldQueues();
   for (const EventLoop::WatchId watch : watches_) loop_.Unwatch(watch);
-  if (poller_ != 0) loop_.RemovePoller(poller_);
   loop_.Cancel(statistics_timer_);
-  loop_.Cancel(blocked_timer_);
+  queues_.clear();
 }
 
 void Runtime::Begin(DeviceGrant grant) {
@@ -79,6 +77,7 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
       counters_page_,
       Mapping::MapSealed(grant.counters.get(), kPageBytes, Access::kReadWrite));
   counters_ = counters_page_.As<DriverCounters>();
+  if (grant.queues > 1) RETURN_IF_ERROR(MakeThreads(grant.queues));
   ASSIGN_OR_RETURN(device_, OpenDevice(grant));
   if (const auto* bus = std::get_if<InterfaceGrant>(&grant.bus)) {
     interface_ = std::make_unique<LinuxInterface>(bus->mac, bus->state);
@@ -113,18 +112,23 @@ absl::Status Runtime::Connect(DeviceGrant& grant) {
                              .platform = *platform_,
                              .identity = grant.identity,
                              .irq_vectors = static_cast<uint32_t>(irqs_.size()),
+                             .queues = grant.queues,
                              .interface = interface_.get()}));
-  return WatchDescriptors();
+  return WatchDevice();
 }
 
-absl::Status Runtime::WatchDescriptors() {
-  for (uint32_t vector = 0; vector < irqs_.size(); ++vector) {
-    ASSIGN_OR_RETURN(
-        const EventLoop::WatchId watch,
-        loop_.Watch(irqs_[vector].get(), EPOLLIN,
-                    [this, vector](uint32_t) { HandleIrq(vector); }));
-    watches_.push_back(watch);
+// Before any device or client is listened to.
+absl::Status Runtime::MakeThreads(uint32_t queues) {
+  ASSIGN_OR_RETURN(calls_, CallQueue::Create(loop_));
+  while (threads_.size() + 1 < queues) {
+    ASSIGN_OR_RETURN(std::unique_ptr<QueueThread> thread,
+                     QueueThread::Create());
+    threads_.push_back(std::move(thread));
   }
+  return ForbidThreads();
+}
+
+absl::Status Runtime::WatchDevice() {
   // Replies are taken where they are awaited; what comes here is the end.
   if (device_->closed_fd() >= 0) {
     ASSIGN_OR_RETURN(
@@ -136,7 +140,6 @@ absl::Status Runtime::WatchDescriptors() {
                     }));
     watches_.push_back(watch);
   }
-  poller_ = loop_.AddPoller([this] { return Poll(); });
   return absl::OkStatus();
 }
 
@@ -145,7 +148,8 @@ Task<absl::Status> Runtime::BringUp() {
   absl::StatusOr<NicFacts> facts = co_await driver_->Attach();
   if (!facts.ok()) co_return facts.status();
   facts_ = *facts;
-  data_path_ = std::make_unique<DataPath>(driver_->queue(0), *counters_);
+  HoldQueues();
+  CO_RETURN_IF_ERROR(ServeQueues());
   attached_ = true;
   CO_RETURN_IF_ERROR(Configure(config_));
   const uint32_t bytes =
@@ -155,19 +159,94 @@ Task<absl::Status> Runtime::BringUp() {
   if (interface_ != nullptr && !granted_sessions_.empty()) {
     interface_->Offer(std::move(granted_sessions_.front().socket));
   }
-  CO_RETURN_IF_ERROR(co_await StartTraffic(bytes));
+  CO_RETURN_IF_ERROR(co_await StartTraffic(
+      bytes, granted_sessions_.empty()
+                 ? 1
+                 : granted_sessions_.front().provider.geometry.lanes));
   for (SessionGrant& session : granted_sessions_) {
     BindSession(std::move(session));
   }
   granted_sessions_.clear();
+  ReleaseQueues();
   // Clients have waited long enough: their frames first, the news afterwards.
-  (void)Poll();
+  (void)queues_[0].server->Poll();
   platform_->SayAttached(facts_);
   SayLink();
   platform_->FreeUnusedPrepared();
   events_.started();
   announced_ = true;
   co_return absl::OkStatus();
+}
+
+absl::Status Runtime::ServeQueues() {
+  facts_.queues = std::clamp<uint32_t>(
+      facts_.queues, 1, static_cast<uint32_t>(threads_.size()) + 1);
+  // The NIC may have fewer than there could have been.
+  threads_.resize(facts_.queues - 1);
+  for (uint32_t i = 0; i < facts_.queues; ++i) RETURN_IF_ERROR(ServeQueue(i));
+  for (uint32_t vector = 0; vector < irqs_.size(); ++vector) {
+    const uint32_t queue = driver_->QueueOf(vector);
+    if (queue < queues_.size()) {
+      RETURN_IF_ERROR(
+          queues_[queue].server->ServeVector(vector, irqs_[vector].get()));
+    } else {
+      RETURN_IF_ERROR(WatchControlVector(vector));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Runtime::ServeQueue(uint32_t index) {
+  QueueSlot slot;
+  if (index > 0) slot.thread = threads_[index - 1].get();
+  auto& counters = *counters_page_.As<DriverCounters>(
+      std::min<size_t>(index, kMaxCounterBlocks - 1) * kCounterBlockBytes);
+  slot.server = std::make_unique<LaneServer>(
+      slot.thread == nullptr ? loop_ : slot.thread->loop(),
+      driver_->queue(index), *device_, counters, NewsOf(slot.thread));
+  queues_.push_back(std::move(slot));
+  return absl::OkStatus();
+}
+
+// What a queue's thread has to say is said on ours.
+LaneNews Runtime::NewsOf(QueueThread* thread) {
+  const auto here = [this, thread](std::function<void()> act) {
+    if (thread == nullptr) return act;
+    return std::function<void()>(
+        [this, act = std::move(act)] { calls_->Post(act); });
+  };
+  return {.broken = here([this] { NoteBroken(); }),
+          .failed =
+              [this, thread](absl::Status status) {
+                if (thread == nullptr) return Fail(std::move(status));
+                calls_->Post([this, status] { Fail(status); });
+              },
+          .first_frame = here([this] { NoteFirstFrame(); }),
+          .link = here([this] { SetLink(driver_->Link()); }),
+          .statistics = here([this] { ReadStatisticsLater(); })};
+}
+
+absl::Status Runtime::WatchControlVector(uint32_t vector) {
+  // As in LaneServer::ServeVector.
+  uint64_t earlier;
+  [[maybe_unused]] const ssize_t drained =
+      ::read(irqs_[vector].get(), &earlier, sizeof(earlier));
+  ASSIGN_OR_RETURN(
+      const EventLoop::WatchId watch,
+      loop_.Watch(irqs_[vector].get(), EPOLLIN,
+                  [this, vector](uint32_t) { HandleControlIrq(vector); }));
+  watches_.push_back(watch);
+  return absl::OkStatus();
+}
+
+void Runtime::HoldQueues() {
+  if (holds_++ > 0) return;
+  for (const auto& thread : threads_) thread->Hold();
+}
+
+void Runtime::ReleaseQueues() {
+  if (--holds_ > 0) return;
+  for (const auto& thread : threads_) thread->Release();
 }
 
 void Runtime::Finish(std::function<void()> done) {
@@ -243,91 +322,130 @@ Task<absl::Status> Runtime::Control() {
 }
 
 Task<absl::Status> Runtime::OpenSession(SessionGrant& grant) {
+  HoldQueues();
   // Also when the buffers' size stays: the device's FIFO may hold frames of the
   // time before, which are none of this client's business.
-  if (data_path_->session() == nullptr) {
+  if (session() == nullptr) {
     CO_RETURN_IF_ERROR(co_await StopTraffic());
     if (interface_ != nullptr) interface_->Offer(std::move(grant.socket));
-    CO_RETURN_IF_ERROR(
-        co_await StartTraffic(grant.provider.geometry.buffer_bytes));
+    CO_RETURN_IF_ERROR(co_await StartTraffic(
+        grant.provider.geometry.buffer_bytes, grant.provider.geometry.lanes));
   }
   BindSession(std::move(grant));
+  ReleaseQueues();
   co_return absl::OkStatus();
 }
 
-// Serves the session from now on, or tells why not.
+const packet_stream::ProviderEnd* Runtime::session() const {
+  return queues_[0].server->lane();
+}
+
+// Serves the session from now on, or tells why not. The queues are held.
 void Runtime::BindSession(SessionGrant grant) {
   const uint64_t id = grant.provider.session_id;
-  if (data_path_->session() != nullptr &&
-      data_path_->session()->session_id() == id) {
+  if (session() != nullptr && session()->session_id() == id) {
     return;  // A platform service that was restarted offers it once more.
   }
-  if (data_path_->session() != nullptr) {
+  if (session() != nullptr) {
     platform_->SaySessionBroken(
         id,
         "the driver serves one session, and one is open; use nic_router for "
         "more clients");
     return;
   }
-  absl::StatusOr<std::unique_ptr<packet_stream::ProviderEnd>> session =
-      packet_stream::ProviderEnd::Create(std::move(grant.provider));
-  if (!session.ok()) {
-    platform_->SaySessionBroken(id, session.status().message());
+  const packet_stream::SessionGeometry geometry = grant.provider.geometry;
+  if (geometry.lanes > lanes_) {
+    platform_->SaySessionBroken(
+        id, absl::StrCat("it has ", geometry.lanes, " lanes, and the NIC ",
+                         facts_.queues, " queues; open it again"));
     return;
   }
-  data_path_->Open(*std::move(session), grant.tx_iova, grant.rx_iova);
-  doorbell_armed_ = false;
-  WatchDoorbell();
+  auto lanes =
+      packet_stream::ProviderEnd::CreateLanes(std::move(grant.provider));
+  if (!lanes.ok()) {
+    platform_->SaySessionBroken(id, lanes.status().message());
+    return;
+  }
+  for (uint32_t i = 0; i < geometry.lanes; ++i) {
+    const absl::Status opened = queues_[i].server->Open(
+        std::move((*lanes)[i]), grant.tx_iova + i * geometry.LaneTxDataBytes(),
+        grant.rx_iova + i * geometry.LaneRxDataBytes());
+    if (!opened.ok()) return Fail(opened);
+  }
 }
 
 // The one way in which a session ends: queues off, idle, rings reset (S4).
 Task<absl::Status> Runtime::CloseSession(uint64_t session_id) {
-  packet_stream::ProviderEnd* session = data_path_->session();
-  if (session != nullptr && session->session_id() == session_id) {
+  if (session() != nullptr && session()->session_id() == session_id) {
     breaking_ = false;
+    HoldQueues();
     CO_RETURN_IF_ERROR(co_await StopTraffic());
     platform_->SaySessionClosed(session_id);
-    co_return co_await StartTraffic(rx_buffer_bytes_);
+    CO_RETURN_IF_ERROR(co_await StartTraffic(rx_buffer_bytes_, 1));
+    ReleaseQueues();
+    co_return absl::OkStatus();
   }
   // Closed before, broken before or never opened: no DMA to it either way.
   platform_->SaySessionClosed(session_id);
   co_return absl::OkStatus();
 }
 
-// S7: the client lied. Only its session ends.
+// S7: the client lied, in one lane or several. Only its session ends.
 Task<absl::Status> Runtime::BreakSession() {
   breaking_ = false;
-  packet_stream::ProviderEnd* session = data_path_->session();
-  if (session == nullptr) co_return absl::OkStatus();
-  const uint64_t id = session->session_id();
-  const std::string breach = session->breach();
+  if (session() == nullptr) co_return absl::OkStatus();
+  HoldQueues();
+  const uint64_t id = session()->session_id();
+  std::string breach;
+  for (const QueueSlot& queue : queues_) {
+    const packet_stream::ProviderEnd* const lane = queue.server->lane();
+    if (lane != nullptr && lane->broken() && breach.empty()) {
+      breach = lane->breach();
+    }
+  }
+  // The session that it was about has ended since.
+  if (breach.empty()) {
+    ReleaseQueues();
+    co_return absl::OkStatus();
+  }
   LogWarning(absl::StrCat("session ", id, ": ", breach));
   CO_RETURN_IF_ERROR(co_await StopTraffic());
   platform_->SaySessionBroken(id, breach);
-  co_return co_await StartTraffic(rx_buffer_bytes_);
-}
-
-Task<absl::Status> Runtime::StopTraffic() {
-  traffic_ = false;
-  UnwatchDoorbell();
-  absl::StatusOr<StopReport> report = co_await driver_->Stop();
-  if (!report.ok()) co_return report.status();
-  data_path_->Close(*report);
+  CO_RETURN_IF_ERROR(co_await StartTraffic(rx_buffer_bytes_, 1));
+  ReleaseQueues();
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Runtime::StartTraffic(uint32_t rx_buffer_bytes) {
+// The queues are held from here until traffic has been started again, or for
+// good: a failure ends the process.
+Task<absl::Status> Runtime::StopTraffic() {
+  traffic_ = false;
+  for (const QueueSlot& queue : queues_) queue.server->Stop();
+  absl::StatusOr<StopReport> report = co_await driver_->Stop();
+  if (!report.ok()) co_return report.status();
+  // The report is of all queues together.
+  for (const QueueSlot& queue : queues_) {
+    queue.server->Close(std::exchange(*report, {}));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Runtime::StartTraffic(uint32_t rx_buffer_bytes,
+                                         uint32_t lanes) {
   rx_buffer_bytes_ = rx_buffer_bytes;
-  absl::StatusOr<LinkStatus> link = co_await driver_->Start(rx_buffer_bytes, 1);
+  lanes_ = std::min(lanes, facts_.queues);
+  absl::StatusOr<LinkStatus> link =
+      co_await driver_->Start(rx_buffer_bytes, lanes_);
   if (!link.ok()) co_return link.status();
   traffic_ = true;
-  irqs_armed_ = true;
+  for (const QueueSlot& queue : queues_) queue.server->Start();
   SetLink(*link);
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> Runtime::Leave() {
   if (attached_) {
+    HoldQueues();
     if (traffic_) CO_RETURN_IF_ERROR(co_await StopTraffic());
     attached_ = false;
     CO_RETURN_IF_ERROR(co_await driver_->Detach());
@@ -352,122 +470,38 @@ absl::Status Runtime::Configure(const NicConfig& config) {
         absl::StrCat("configure: an mtu of ", config.mtu,
                      "; this NIC takes at most ", facts_.max_mtu));
   }
-  RETURN_IF_ERROR(driver_->Configure(config));
+  HoldQueues();
+  const absl::Status configured = driver_->Configure(config);
+  ReleaseQueues();
+  RETURN_IF_ERROR(configured);
   config_ = config;
   ApplyLimits();
   return absl::OkStatus();
 }
 
-bool Runtime::Poll() {
-  if (!traffic_ || data_path_->session() == nullptr) return false;
-  const bool moved = data_path_->Poll();
-  if (device_->gone()) {
-    Fail(absl::UnavailableError("the NIC is gone: it does not answer"));
-    return false;
-  }
-  if (driver_->queue(0).contract().breach().has_value()) {
-    Fail(absl::InternalError(driver_->queue(0).contract().Text()));
-    return false;
-  }
-  if (data_path_->session()->broken()) {
-    if (!breaking_) {
-      breaking_ = true;
-      loop_.Post([this] { RunNextControl(); });
-    }
-    return false;
-  }
-  if (!moved) return !Sleep();
-  if (doorbell_armed_) {
-    doorbell_armed_ = false;
-    data_path_->session()->DisarmDoorbell();
-  }
-  if (!first_frame_said_ && data_path_->frames_moved() > 0) {
-    first_frame_said_ = true;
-    platform_->SayFirstFrame(MonotonicNs());
-  }
-  return true;
+void Runtime::NoteBroken() {
+  if (std::exchange(breaking_, true)) return;
+  loop_.Post([this] { RunNextControl(); });
 }
 
-// Process, arm, re-check. True: a descriptor will wake us.
-bool Runtime::Sleep() {
-  if (!irqs_armed_) {
-    irqs_armed_ = true;
-    driver_->queue(0).ArmIrqs();
-    return false;  // Looks again.
-  }
-  if (data_path_->tx_blocked()) {
-    if (blocked_timer_ == 0) {
-      blocked_timer_ =
-          loop_.After(kBlockedDelay, [this] { blocked_timer_ = 0; });
-    }
-    return true;
-  }
-  if (!doorbell_armed_) {
-    if (!data_path_->session()->ArmDoorbell()) return false;
-    doorbell_armed_ = true;
-  }
-  return true;
+void Runtime::NoteFirstFrame() {
+  if (std::exchange(first_frame_said_, true)) return;
+  platform_->SayFirstFrame(MonotonicNs());
 }
 
-void Runtime::HandleIrq(uint32_t vector) {
+void Runtime::HandleControlIrq(uint32_t vector) {
   uint64_t count;
   if (::read(irqs_[vector].get(), &count, sizeof(count)) != sizeof(count)) {
     return;
   }
   Bump(counters_->interrupts);
-  // Before Attach is done, an interrupt is one of an earlier generation.
-  if (!attached_) return;
-  const IrqResult result = driver_->queue(0).HandleIrq(vector);
-  irqs_armed_ = false;
+  const IrqResult result = driver_->HandleIrq(vector);
   if (result.failure != nullptr) {
     Fail(absl::UnavailableError(result.failure));
     return;
   }
   if (result.statistics) ReadStatisticsLater();
   if (result.link) SetLink(driver_->Link());
-  // With a session the poller arms, once there is no more work.
-  if (!traffic_ || data_path_->session() == nullptr) {
-    irqs_armed_ = true;
-    driver_->queue(0).ArmIrqs();
-  }
-}
-
-void Runtime::HandleDoorbell() {
-  Bump(counters_->wakeups);
-  doorbell_armed_ = false;
-  data_path_->session()->DisarmDoorbell();
-}
-
-void Runtime::WatchDoorbell() {
-  absl::StatusOr<EventLoop::WatchId> watch =
-      loop_.Watch(data_path_->session()->doorbell_fd(), EPOLLIN,
-                  [this](uint32_t) { HandleDoorbell(); });
-  if (!watch.ok()) {
-    Fail(watch.status());
-    return;
-  }
-  doorbell_watch_ = *watch;
-  const int wake_fd = driver_->queue(0).wake_fd();
-  if (wake_fd < 0) return;
-  // What there is to do, the poller finds; edges, so that a socket whose frames
-  // have no buffers to go to does not keep the loop awake.
-  watch = loop_.Watch(wake_fd, EPOLLIN | EPOLLOUT | EPOLLET, [this](uint32_t) {
-    Bump(counters_->interrupts);
-    ReadStatisticsLater();
-  });
-  if (!watch.ok()) {
-    Fail(watch.status());
-    return;
-  }
-  wake_watch_ = *watch;
-}
-
-void Runtime::UnwatchDoorbell() {
-  if (doorbell_watch_ == 0) return;
-  loop_.Unwatch(doorbell_watch_);
-  doorbell_watch_ = 0;
-  doorbell_armed_ = false;
-  if (wake_watch_ != 0) loop_.Unwatch(std::exchange(wake_watch_, 0));
 }
 
 void Runtime::SetLink(LinkStatus link) {
@@ -486,16 +520,19 @@ void Runtime::SayLink() {
 }
 
 void Runtime::ApplyLimits() {
-  data_path_->SetLimits(
-      {.min_frame_bytes = facts_.min_tx_frame_bytes,
-       .max_frame_bytes =
-           std::min(config_.mtu, facts_.max_mtu) + kFrameOverheadBytes,
-       .max_checksum_position = facts_.max_checksum_position,
-       .only_tcp_udp_checksums = facts_.only_tcp_udp_checksums,
-       .max_segment_header_bytes = facts_.max_segment_header_bytes,
-       .max_pieces = facts_.max_tx_pieces,
-       .checksum = config_.tx_checksum,
-       .link_up = link_.up});
+  const TxLimits limits = {
+      .min_frame_bytes = facts_.min_tx_frame_bytes,
+      .max_frame_bytes =
+          std::min(config_.mtu, facts_.max_mtu) + kFrameOverheadBytes,
+      .max_checksum_position = facts_.max_checksum_position,
+      .only_tcp_udp_checksums = facts_.only_tcp_udp_checksums,
+      .max_segment_header_bytes = facts_.max_segment_header_bytes,
+      .max_pieces = facts_.max_tx_pieces,
+      .checksum = config_.tx_checksum,
+      .link_up = link_.up};
+  HoldQueues();
+  for (const QueueSlot& queue : queues_) queue.server->SetLimits(limits);
+  ReleaseQueues();
 }
 
 void Runtime::ReadStatisticsLater() {
@@ -507,14 +544,23 @@ void Runtime::ReadStatisticsLater() {
   });
 }
 
-uint64_t Runtime::work_done() const {
-  return steps_done_ + (data_path_ ? data_path_->frames_moved() : 0);
-}
-
-bool Runtime::work_waiting() const {
-  // The kernel keeps what cannot leave until the interface is up again.
-  return traffic_ && data_path_->tx_pending() &&
-         (interface_ == nullptr || link_.up);
+Runtime::Progress Runtime::TakeProgress() {
+  bool waiting = false, stuck = false;
+  uint64_t moved = 0;
+  for (QueueSlot& queue : queues_) {
+    const uint64_t frames = queue.server->frames_moved();
+    // The kernel keeps what cannot leave until the interface is up again.
+    const bool waits = traffic_ && queue.server->tx_pending() &&
+                       (interface_ == nullptr || link_.up);
+    const bool hangs = queue.thread != nullptr && !queue.thread->IsAlive();
+    waiting |= waits || hangs;
+    stuck |= hangs || (waits && frames == queue.frames_seen);
+    queue.frames_seen = frames;
+    moved += frames;
+  }
+  // The supervisor looks for a change.
+  if (!stuck) work_done_ = moved + steps_done_;
+  return {work_done_, waiting};
 }
 
 void Runtime::Fail(absl::Status status) {

@@ -1,10 +1,17 @@
-// The driver process between its channels and its driver: binds sessions,
-// polls under load, sleeps when idle, and does one control sequence at a time.
+// The driver process between its channels and its driver: binds sessions to
+// queues and does one control sequence at a time.
 //
 // Who is who: the supervisor starts the process and asks for progress
 // (supervisor/child.h); the platform service grants the device, opens and
 // closes sessions (platform_channel.h); the driver knows the NIC (driver.h);
-// the data path moves frames (data_path.h). The runtime knows no NIC.
+// a lane server polls and sleeps for each queue (lane_server.h); the data path
+// moves frames (data_path.h). The runtime knows no NIC.
+//
+// Threads: with a driver of one queue there is one. With several, queue 0 is
+// served by this thread, and each other by one of its own. They are made before
+// the process listens to anybody, and held between two handlers
+// (queue_thread.h) for as long as a control sequence lasts; so control and data
+// path need no lock.
 //
 // No session open: the NIC stays attached and its receiver has no buffers, so
 // that the device counts what it misses.
@@ -25,13 +32,15 @@
 #include "base/event_loop.h"
 #include "base/shared_memory.h"
 #include "base/task.h"
+#include "nic_driver/framework/call_queue.h"
 #include "nic_driver/framework/checked_driver.h"
 #include "nic_driver/framework/counters.h"
-#include "nic_driver/framework/data_path.h"
 #include "nic_driver/framework/device_grant.h"
 #include "nic_driver/framework/driver.h"
+#include "nic_driver/framework/lane_server.h"
 #include "nic_driver/framework/linux_interface.h"
 #include "nic_driver/framework/platform_channel.h"
+#include "nic_driver/framework/queue_thread.h"
 #include "nic_driver/framework/trace.h"
 
 namespace bulkhead::nic_driver {
@@ -46,7 +55,8 @@ struct RuntimeEvents {
   std::function<void(absl::Status)> failed;
 };
 
-// Threading: the loop's thread. `loop` outlives it.
+// Threading: the loop's thread, which is the control thread. `loop` outlives
+// it.
 class Runtime {
  public:
   Runtime(EventLoop& loop, DriverFactory factory, RuntimeEvents events)
@@ -58,9 +68,13 @@ class Runtime {
   // Ends in an orderly way: no more DMA, rings given back; then `done`.
   void Finish(std::function<void()> done);
 
-  // For the heartbeat.
-  uint64_t work_done() const;
-  bool work_waiting() const;
+  // For the heartbeat. A lane that stands still with work before it, or whose
+  // thread does not come round, counts as if all did.
+  struct Progress {
+    uint64_t done = 0;
+    bool waiting = false;
+  };
+  Progress TakeProgress();
 
  private:
   struct ControlRequest {
@@ -68,9 +82,24 @@ class Runtime {
     std::vector<UniqueFd> fds;
   };
 
+  // One of the driver's queues, and who serves it.
+  struct QueueSlot {
+    QueueThread* thread = nullptr;  // Null: this one.
+    std::unique_ptr<LaneServer> server;
+    uint64_t frames_seen = 0;  // By the last TakeProgress.
+  };
+
   absl::Status Connect(DeviceGrant& grant);
-  absl::Status WatchDescriptors();
+  absl::Status MakeThreads(uint32_t queues);
+  absl::Status WatchDevice();
   Task<absl::Status> BringUp();
+  absl::Status ServeQueues();
+  absl::Status ServeQueue(uint32_t index);
+  LaneNews NewsOf(QueueThread* thread);
+  absl::Status WatchControlVector(uint32_t vector);
+  // Of all threads but this one. Nests.
+  void HoldQueues();
+  void ReleaseQueues();
 
   // Control sequences: at most one runs; the others wait their turn.
   void RunNextControl();
@@ -79,20 +108,17 @@ class Runtime {
   Task<absl::Status> CloseSession(uint64_t session_id);
   Task<absl::Status> BreakSession();
   Task<absl::Status> StopTraffic();
-  Task<absl::Status> StartTraffic(uint32_t rx_buffer_bytes);
+  Task<absl::Status> StartTraffic(uint32_t rx_buffer_bytes, uint32_t lanes);
   Task<absl::Status> Leave();
   absl::Status Configure(const NicConfig& config);
   void OnInterfaceState(const LinuxInterface::State& state);
   void RunControl(Task<absl::Status> task);
   void BindSession(SessionGrant grant);
-
-  // The loop's poller: true while there was work.
-  bool Poll();
-  bool Sleep();
-  void HandleIrq(uint32_t vector);
-  void HandleDoorbell();
-  void WatchDoorbell();
-  void UnwatchDoorbell();
+  // The session as lane 0 has it; null: none is open.
+  const packet_stream::ProviderEnd* session() const;
+  void NoteBroken();
+  void NoteFirstFrame();
+  void HandleControlIrq(uint32_t vector);
 
   void SetLink(LinkStatus link);
   void SayLink();
@@ -114,12 +140,16 @@ class Runtime {
   std::vector<UniqueFd> irqs_;
   NicConfig config_;
   std::vector<SessionGrant> granted_sessions_;
+  std::unique_ptr<CallQueue> calls_;  // Of the queues' threads, for this one.
+  std::vector<std::unique_ptr<QueueThread>> threads_;
+  int holds_ = 0;
   std::unique_ptr<CheckedDriver> driver_;
-  std::unique_ptr<DataPath> data_path_;
+  std::vector<QueueSlot> queues_;  // Of the driver.
 
   NicFacts facts_;
   LinkStatus link_;
   uint32_t rx_buffer_bytes_ = 0;
+  uint32_t lanes_ = 1;  // That the driver was started for.
   bool attached_ = false;
   bool announced_ = false;  // To the platform and the supervisor.
   bool traffic_ = false;    // Started, and no Stop under way.
@@ -131,15 +161,10 @@ class Runtime {
   std::optional<Task<absl::Status>> control_;
 
   std::vector<EventLoop::WatchId> watches_;
-  EventLoop::WatchId doorbell_watch_ = 0;
-  EventLoop::WatchId wake_watch_ = 0;
-  EventLoop::PollerId poller_ = 0;
   EventLoop::TimerId statistics_timer_ = 0;
-  EventLoop::TimerId blocked_timer_ = 0;
-  bool doorbell_armed_ = false;
-  bool irqs_armed_ = true;  // None has fired since ArmIrqs.
   bool first_frame_said_ = false;
   uint64_t steps_done_ = 0;  // Control sequences, for the heartbeat.
+  uint64_t work_done_ = 0;   // As TakeProgress said.
 };
 
 }  // namespace bulkhead::nic_driver

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -17,6 +18,7 @@
 namespace bulkhead::nic_driver {
 
 // Requires: `device` outlives it.
+// Threading: as PciDevice, and Text; entry, when no other thread is at it.
 class TracingDevice final : public PciDevice {
  public:
   enum class Access : uint8_t { kRead, kWrite, kDoorbell };
@@ -89,6 +91,7 @@ class TracingDevice final : public PciDevice {
   std::string Text() const {
     static constexpr const char* kVerb[] = {"read ", "write", "ring "};
     std::string text;
+    const std::lock_guard lock(mutex_);
     for (uint64_t i = count_ > kKept ? count_ - kKept : 0; i < count_; ++i) {
       const Entry& e = entry(i);
       absl::StrAppendFormat(
@@ -101,11 +104,13 @@ class TracingDevice final : public PciDevice {
 
  private:
   void Keep(Access access, int bar, uint32_t offset, uint32_t value) {
+    const std::lock_guard lock(mutex_);
     entries_[count_++ % kKept] = {MonotonicNs(), offset, value,
                                   static_cast<uint8_t>(bar), access};
   }
 
   PciDevice& device_;
+  mutable std::mutex mutex_;
   std::array<Entry, kKept> entries_ = {};
   uint64_t count_ = 0;
 };

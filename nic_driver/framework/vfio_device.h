@@ -3,6 +3,7 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_DEVICE_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -20,7 +21,7 @@ namespace bulkhead::nic_driver {
 // Guarantees: an access outside the BARs that were granted reads as all ones
 // and writes nothing. The device descriptor is closed when Create returns, so
 // that the honest driver holds nothing but the mapped BARs.
-// Threading: one thread.
+// Threading: as PciDevice.
 class VfioDevice final : public PciDevice {
  public:
   static absl::StatusOr<std::unique_ptr<VfioDevice>> Create(VfioGrant grant);
@@ -33,7 +34,7 @@ class VfioDevice final : public PciDevice {
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
   // A register read as all ones, and so did the BAR's first one, which no NIC
   // that is there has.
-  bool gone() const override { return gone_; }
+  bool gone() const override { return gone_.load(std::memory_order_relaxed); }
 
  private:
   VfioDevice() = default;
@@ -47,7 +48,7 @@ class VfioDevice final : public PciDevice {
 
   std::array<Mapping, 6> bars_;
   std::string config_space_;
-  bool gone_ = false;
+  std::atomic<bool> gone_ = false;
 };
 
 }  // namespace bulkhead::nic_driver

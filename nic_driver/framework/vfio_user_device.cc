@@ -105,6 +105,7 @@ void VfioUserDevice::ReadRun(int bar, uint32_t offset, int width,
   const auto step = static_cast<size_t>(width);
   const std::span<uint8_t> run =
       std::span(bytes).first(std::min(out.size() * step, bytes.size()));
+  const std::lock_guard lock(mutex_);
   if (gone_ || !client_->Read(bar, offset, run).ok()) {
     gone_ = true;
     std::fill(run.begin(), run.end(), 0xff);
@@ -119,6 +120,7 @@ void VfioUserDevice::ReadRun(int bar, uint32_t offset, int width,
 
 std::array<uint32_t, 2> VfioUserDevice::ReadPair32(int bar, uint32_t offset) {
   std::array<uint8_t, 8> bytes;
+  const std::lock_guard lock(mutex_);
   if (gone_ || !client_->Read(bar, offset, bytes).ok()) {
     gone_ = true;
     return {~uint32_t{0}, ~uint32_t{0}};
@@ -127,13 +129,18 @@ std::array<uint32_t, 2> VfioUserDevice::ReadPair32(int bar, uint32_t offset) {
 }
 
 void VfioUserDevice::Write32(int bar, uint32_t offset, uint32_t value) {
-  if (gone_) return;
   // The server may still have an older ring of this doorbell in hand: it must
   // find the newer value in the shadow, or it would undo this write.
   if (MappedDoorbell* doorbell = FindDoorbell(bar, offset)) {
     std::atomic_ref(*doorbell->shadow).store(value, std::memory_order_release);
   }
-  const auto bytes = std::bit_cast<std::array<uint8_t, 4>>(value);
+  Post(bar, offset, std::bit_cast<std::array<uint8_t, 4>>(value));
+}
+
+void VfioUserDevice::Post(int bar, uint32_t offset,
+                          std::span<const uint8_t> bytes) {
+  const std::lock_guard lock(mutex_);
+  if (gone_) return;
   if (!client_->PostWrite(bar, offset, bytes).ok()) gone_ = true;
 }
 
@@ -143,11 +150,8 @@ void VfioUserDevice::Write(int bar, uint32_t offset, int width,
     Write32(bar, offset, value);
     return;
   }
-  if (gone_) return;
   const auto bytes = std::bit_cast<std::array<uint8_t, 4>>(value);
-  if (!client_->PostWrite(bar, offset, std::span(bytes).first(width)).ok()) {
-    gone_ = true;
-  }
+  Post(bar, offset, std::span(bytes).first(width));
 }
 
 void VfioUserDevice::WriteDoorbell32(int bar, uint32_t offset, uint32_t value) {
@@ -185,6 +189,7 @@ absl::StatusOr<uint32_t> VfioUserDevice::ReadConfig(uint32_t offset,
         "read config space: a width of ", width, " bytes; use 1, 2 or 4"));
   }
   std::array<uint8_t, 4> bytes = {};
+  const std::lock_guard lock(mutex_);
   RETURN_IF_ERROR(client_->Read(vfio_user::kConfigRegion, offset,
                                 std::span(bytes).first(width)));
   return std::bit_cast<uint32_t>(bytes);

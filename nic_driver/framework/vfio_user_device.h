@@ -3,8 +3,10 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_VFIO_USER_DEVICE_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,7 +21,8 @@ namespace bulkhead::nic_driver {
 // message each, in order. Doorbells that the server offers for BAR 0 as shadow
 // memory plus eventfd bypass the socket.
 //
-// Threading: one thread.
+// Threading: as PciDevice. Accesses over the socket wait for each other;
+// doorbells do not.
 class VfioUserDevice final : public PciDevice {
  public:
   // Negotiates on a connected socket.
@@ -35,15 +38,19 @@ class VfioUserDevice final : public PciDevice {
   void ReadRun(int bar, uint32_t offset, int width,
                std::span<uint32_t> out) override;
   void Write(int bar, uint32_t offset, int width, uint32_t value) override;
-  void HoldWrites() override { client_->Cork(); }
+  void HoldWrites() override {
+    const std::lock_guard lock(mutex_);
+    client_->Cork();
+  }
   void Write32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell32(int bar, uint32_t offset, uint32_t value) override;
   void WriteDoorbell16(int bar, uint32_t offset, uint16_t value) override;
   absl::StatusOr<uint32_t> ReadConfig(uint32_t offset, int width) override;
   absl::Status ReadConfigSpace(std::span<uint8_t> out) override {
+    const std::lock_guard lock(mutex_);
     return client_->Read(vfio_user::kConfigRegion, 0, out);
   }
-  bool gone() const override { return gone_; }
+  bool gone() const override { return gone_.load(std::memory_order_relaxed); }
   int closed_fd() const override { return client_->fd(); }
 
  private:
@@ -61,10 +68,12 @@ class VfioUserDevice final : public PciDevice {
   absl::Status MapDoorbells(std::vector<vfio_user::Doorbell> offered);
   MappedDoorbell* FindDoorbell(int bar, uint32_t offset);
   static void Ring(MappedDoorbell& doorbell, uint32_t value);
+  void Post(int bar, uint32_t offset, std::span<const uint8_t> bytes);
 
+  std::mutex mutex_;  // Of client_.
   std::unique_ptr<vfio_user::Client> client_;
   std::vector<MappedDoorbell> doorbells_;  // Of BAR 0.
-  bool gone_ = false;
+  std::atomic<bool> gone_ = false;
 };
 
 }  // namespace bulkhead::nic_driver

@@ -58,12 +58,14 @@ absl::StatusOr<ClientGrant> ParseClientGrant(const api::ClientGrant& message,
   ASSIGN_OR_RETURN(
       provider.provider_control,
       TakeFd(fds, message.provider_control_fd(), "client.provider_control_fd"));
+  packet_stream::LaneBells bells;
   ASSIGN_OR_RETURN(
-      provider.tx_doorbell,
+      bells.tx_doorbell,
       TakeFd(fds, message.tx_doorbell_fd(), "client.tx_doorbell_fd"));
   ASSIGN_OR_RETURN(
-      provider.rx_doorbell,
+      bells.rx_doorbell,
       TakeFd(fds, message.rx_doorbell_fd(), "client.rx_doorbell_fd"));
+  provider.bells.push_back(std::move(bells));
   ASSIGN_OR_RETURN(client.tx_data,
                    TakeFd(fds, message.tx_data_fd(), "client.tx_data_fd"));
   ASSIGN_OR_RETURN(client.rx_data,

@@ -55,8 +55,10 @@ absl::StatusOr<CounterTotals> CounterTotals::Restore(
 }
 
 void CounterTotals::Fold() {
-  for (size_t i = 0; i < kCounters; ++i) {
-    totals_[i] += (counters()->*kNamed[i].counter).exchange(0);
+  for (size_t queue = 0; queue < nic_driver::kMaxCounterBlocks; ++queue) {
+    for (size_t i = 0; i < kCounters; ++i) {
+      totals_[i] += (block(queue)->*kNamed[i].counter).exchange(0);
+    }
   }
   // Whatever else the dead driver left in its page.
   std::memset(view_.data(), 0, view_.bytes());
@@ -66,10 +68,11 @@ std::vector<std::pair<absl::string_view, uint64_t>> CounterTotals::Read()
     const {
   std::vector<std::pair<absl::string_view, uint64_t>> values;
   for (size_t i = 0; i < kCounters; ++i) {
-    values.emplace_back(
-        kNamed[i].name,
-        totals_[i] +
-            (counters()->*kNamed[i].counter).load(std::memory_order_relaxed));
+    uint64_t sum = totals_[i];
+    for (size_t queue = 0; queue < nic_driver::kMaxCounterBlocks; ++queue) {
+      sum += (block(queue)->*kNamed[i].counter).load(std::memory_order_relaxed);
+    }
+    values.emplace_back(kNamed[i].name, sum);
   }
   return values;
 }

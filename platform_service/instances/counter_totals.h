@@ -16,7 +16,8 @@
 
 namespace bulkhead::platform {
 
-// A page that the running generation writes, and the sum over the dead ones.
+// A page that the running generation writes, with a block for each queue, and
+// the sum over the dead ones.
 //
 // Requires: Fold is called when no generation runs.
 // Threading: the loop's thread.
@@ -38,8 +39,9 @@ class CounterTotals {
   int page() const { return page_.get(); }
 
  private:
-  nic_driver::DriverCounters* counters() const {
-    return view_.As<nic_driver::DriverCounters>();
+  nic_driver::DriverCounters* block(size_t queue) const {
+    return view_.As<nic_driver::DriverCounters>(queue *
+                                                nic_driver::kCounterBlockBytes);
   }
 
   UniqueFd page_;

@@ -34,5 +34,21 @@ TEST(CounterTotals, S8_SumOverGenerationsAndRestarts) {
   EXPECT_EQ(Named(*restored, "tx_packets"), 0u);
 }
 
+// Shows that what the threads of several queues count is one sum.
+TEST(CounterTotals, S8_SumOverQueues) {
+  auto counters = CounterTotals::Create();
+  ASSERT_TRUE(counters.ok());
+  auto page =
+      Mapping::MapSealed(counters->page(), kPageBytes, Access::kReadWrite);
+  ASSERT_TRUE(page.ok());
+  for (const size_t queue : {size_t{0}, nic_driver::kMaxCounterBlocks - 1}) {
+    page->As<nic_driver::DriverCounters>(queue * nic_driver::kCounterBlockBytes)
+        ->tx_packets = 3;
+  }
+  EXPECT_EQ(Named(*counters, "tx_packets"), 6u);
+  counters->Fold();
+  EXPECT_EQ(Named(*counters, "tx_packets"), 6u);
+}
+
 }  // namespace
 }  // namespace bulkhead::platform

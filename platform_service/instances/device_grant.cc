@@ -30,6 +30,7 @@ DeviceGrant MakeDeviceGrant(GrantParts parts, FdList* fds) {
   grant.set_counters_fd(fds->Add(parts.counters_fd));
   for (const UniqueFd& irq : parts.irqs) grant.add_irq_fd(fds->Add(irq));
   *grant.mutable_config() = MakeNicConfig(parts.config);
+  grant.set_queues(parts.queues);
   for (const RingMemory::Area& area : parts.prepared) {
     DmaArea* message = grant.add_prepared();
     message->set_iova(area.iova);

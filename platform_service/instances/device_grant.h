@@ -18,6 +18,7 @@ namespace bulkhead::platform {
 struct GrantParts {
   const pci::PciDeviceInfo& pci;
   const policy::NicConfigSpec& config;
+  uint32_t queues;
   DriverBus& bus;
   UniqueFd channel;  // The driver's end of the platform channel.
   int counters_fd;

@@ -83,6 +83,7 @@ supervisor::ProcessSpec Instance::MakeProcessSpec() const {
   spec.set_memory_bytes(rule.limits.memory_bytes);
   spec.mutable_cpus()->Assign(rule.limits.cpus.begin(), rule.limits.cpus.end());
   spec.set_max_fds(rule.limits.max_fds);
+  spec.set_threads(rule.limits.queues > 1);
   auto* restart = spec.mutable_restart();
   restart->set_backoff_first_ms(rule.restart.backoff_first_ms);
   restart->set_backoff_max_ms(rule.restart.backoff_max_ms);
@@ -364,8 +365,8 @@ absl::Status Instance::Begin(DeviceOwner& device) {
   DrainIrqs(irqs_);
   FdList fds;
   DeviceGrant grant = MakeDeviceGrant(
-      {spec_.device, spec_.rule.config, *next_.bus, std::move(next_.driver_end),
-       counters_.page(), irqs_, rings_.current()},
+      {spec_.device, spec_.rule.config, spec_.rule.limits.queues, *next_.bus,
+       std::move(next_.driver_end), counters_.page(), irqs_, rings_.current()},
       &fds);
   next_.bus.reset();
   // The session's socket is opened as it says.
@@ -477,6 +478,12 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
     return Breach(
         absl::StrCat("said Attached with an MTU of ", attached.max_mtu()));
   }
+  const uint32_t queues = std::max(attached.queues(), 1u);
+  if (queues > std::max(spec_.rule.limits.queues, 1u)) {
+    return Breach(absl::StrCat("said Attached with ", queues,
+                               " queues, more than it was granted"));
+  }
+  queues_ = queues;
   facts_.attached = true;
   std::copy(attached.mac().begin(), attached.mac().end(), facts_.mac.begin());
   facts_.max_mtu = attached.max_mtu();
@@ -487,6 +494,13 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   TellConfig();  // It may have changed since the grant.
   Record("attached", "the NIC is driven");
   ShowStatus();
+  // Not of the driver's own accord, but another one than before it can be, or
+  // an operator's choice.
+  if (session_ != nullptr && session_->lanes() > queues_) {
+    CloseSession(absl::StrCat("it has ", session_->lanes(), " lanes, and ",
+                              spec_.name, " serves ", queues_,
+                              " now; open it again"));
+  }
   OfferSession();
   loop_.Cancel(prepare_timer_);
   prepare_timer_ =

@@ -12,6 +12,7 @@
 #ifndef BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
 #define BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdint>
@@ -132,6 +133,9 @@ class Instance {
   // One direct client for each instance.
   bool busy() const { return session_ != nullptr; }
   const Session* session() const { return session_.get(); }
+  // The most lanes of a session: as many as there are queues, as the last
+  // generation said; one, until any has.
+  uint32_t lanes() const { return std::min(queues_, spec_.rule.limits.queues); }
   // A session that was parked; before OnState.
   void AdoptSession(std::unique_ptr<Session> session);
   // The client has vanished, or an operator wants it (`reason` goes to the
@@ -191,6 +195,8 @@ class Instance {
   void StopProgress();
   void CheckProgress();
   void LookLater(std::chrono::milliseconds interval);
+  void RestartProgress();
+  bool StillQuiet() const;
   bool Listen();
   void EndGeneration();
   void DropChannel();
@@ -232,6 +238,7 @@ class Instance {
   policy::NicConfigSpec told_config_;  // What this generation was told last.
 
   NicFacts facts_;
+  uint32_t queues_ = 1;
   CounterTotals counters_;
   RingMemory rings_;
   std::vector<UniqueFd> irqs_;
@@ -254,7 +261,7 @@ class Instance {
     EventLoop::TimerId deadline = 0;
   };
   std::vector<Closing> closing_;
-  ProgressCheck progress_;
+  std::array<ProgressCheck, packet_stream::kMaxLanes> progress_;  // Of lanes.
   TrafficWatch traffic_watch_{loop_, [this] { WatchProgress(); }};
   EventLoop::TimerId progress_timer_ = 0;
 

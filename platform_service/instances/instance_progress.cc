@@ -30,10 +30,14 @@ void Instance::LookLater(milliseconds interval) {
       });
 }
 
+void Instance::RestartProgress() {
+  for (ProgressCheck& lane : progress_) lane.Restart();
+}
+
 void Instance::WatchProgress() {
   if (progress_timer_ != 0 && !traffic_watch_.armed()) return;
   traffic_watch_.Disarm();
-  progress_.Restart();
+  RestartProgress();
   // First the one that the other may be waiting for.
   nic_.Attend();
   link_.Attend(spec_.name);
@@ -41,7 +45,7 @@ void Instance::WatchProgress() {
 }
 
 void Instance::StopProgress() {
-  progress_.Restart();
+  RestartProgress();
   traffic_watch_.Disarm();
   loop_.Cancel(std::exchange(progress_timer_, 0));
 }
@@ -53,35 +57,50 @@ void Instance::CheckProgress() {
   const policy::HeartbeatSpec& heartbeat = spec_.rule.heartbeat;
   const int patience = ProgressCheck::PatienceOf(
       milliseconds(heartbeat.interval_ms), heartbeat.misses);
-  switch (
-      progress_.Look(session_->ReadPositions(), facts_.link_up, patience)) {
-    case ProgressCheck::Verdict::kFine:
-      break;
-    case ProgressCheck::Verdict::kNudge:
-      session_->NudgeProvider();
-      break;
-    case ProgressCheck::Verdict::kStuck:
-      progress_.Restart();
-      Breach("no progress: frames wait and none is acknowledged");
-      break;
+  bool nudge = false, stuck = false, quiet = true;
+  for (uint32_t lane = 0; lane < session_->lanes(); ++lane) {
+    ProgressCheck& progress = progress_[lane];
+    const auto verdict =
+        progress.Look(session_->ReadPositions(lane), facts_.link_up, patience);
+    nudge |= verdict == ProgressCheck::Verdict::kNudge;
+    stuck |= verdict == ProgressCheck::Verdict::kStuck;
+    quiet &= progress.quiet();
   }
-  if (!progress_.quiet()) {
+  if (nudge) session_->NudgeProvider();
+  if (stuck) {
+    RestartProgress();
+    quiet = false;
+    Breach("no progress: frames wait and none is acknowledged");
+  }
+  if (!quiet) {
     traffic_watch_.Disarm();
     return LookLater(ProgressCheck::kInterval);
   }
   LookLater(Listen() ? kRestInterval : ProgressCheck::kInterval);
 }
 
+bool Instance::StillQuiet() const {
+  for (uint32_t lane = 0; lane < session_->lanes(); ++lane) {
+    if (!progress_[lane].StillQuiet(session_->ReadPositions(lane))) {
+      return false;
+    }
+  }
+  return true;
+}
+
 // Arm, re-check: false when something has moved in between.
 bool Instance::Listen() {
   if (traffic_watch_.armed()) return true;
-  std::vector<int> bells = {session_->client_bell()};
+  std::vector<int> bells;
+  for (uint32_t lane = 0; lane < session_->lanes(); ++lane) {
+    bells.push_back(session_->client_bell(lane));
+  }
   for (const UniqueFd& irq : irqs_) bells.push_back(irq.get());
   if (const absl::Status armed = traffic_watch_.Arm(bells); !armed.ok()) {
     LogWarning(absl::StrCat(spec_.name, ": ", armed.message()));
     return false;
   }
-  if (progress_.StillQuiet(session_->ReadPositions())) return true;
+  if (StillQuiet()) return true;
   traffic_watch_.Disarm();
   return false;
 }

@@ -213,6 +213,7 @@ void Instance::Park() {
   state.set_mac(facts_.mac.data(), facts_.mac.size());
   state.set_mtu(facts_.mtu);
   state.set_max_mtu(facts_.max_mtu);
+  state.set_queues(queues_);
   state.set_offloads(facts_.offloads);
   state.set_link_up(facts_.link_up);
   state.set_speed_mbps(facts_.speed_mbps);
@@ -267,6 +268,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
               facts.mac.begin());
   facts.mtu = state.mtu();
   facts.max_mtu = state.max_mtu();
+  instance->queues_ = std::clamp(state.queues(), 1u, packet_stream::kMaxLanes);
   instance->told_config_ = instance->spec_.rule.config;
   facts.offloads = state.offloads();
   facts.link_up = state.link_up();

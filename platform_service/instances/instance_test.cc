@@ -63,6 +63,7 @@ class InstanceTest : public testing::Test {
     spec.name = kName;
     spec.program = "/bin/driver";
     spec.rule.driver = "driver";
+    spec.rule.limits.queues = 4;
     spec.device.address = "1000:01:00.0";
     spec.device.name = "port0";
     instance_ = *Instance::Create(*loop_, *link_, spec, nic_);
@@ -99,6 +100,7 @@ class InstanceTest : public testing::Test {
     FromDriver attached;
     attached.mutable_attached()->set_mac(std::string("\x02\0\0\0\0\1", 6));
     attached.mutable_attached()->set_max_mtu(9000);
+    attached.mutable_attached()->set_queues(queues_);
     driver.Say(attached);
     FromDriver link;
     link.mutable_link()->set_up(true);
@@ -129,14 +131,14 @@ class InstanceTest : public testing::Test {
   }
 
   // A session as SessionServer would hand it over; `client_` is its client.
-  Session* Open(uint32_t buffers = 16) {
+  Session* Open(uint32_t buffers = 16, uint32_t lanes = 1) {
     auto pair = SeqpacketChannel::CreatePair();
     client_ = std::move(pair->first);
     SessionIdentity identity;
     identity.id = next_session_++;
     identity.label = "probe";
     identity.instance = kName;
-    identity.geometry = {buffers, buffers, 2048};
+    identity.geometry = {buffers, buffers, 2048, lanes};
     auto session = Session::Create(*loop_, *link_, identity,
                                    std::move(pair->second), {}, nullptr);
     EXPECT_TRUE(session.ok());
@@ -193,6 +195,7 @@ class InstanceTest : public testing::Test {
   SeqpacketChannel client_;
   std::unique_ptr<Instance> instance_;
   uint32_t generation_ = 0;
+  uint32_t queues_ = 1;  // That drivers say they have.
   uint64_t next_session_ = 1;
   bool gone_ = false;
 };
@@ -560,6 +563,70 @@ TEST_F(InstanceTest, ReconfigurationDuringTheStartIsToldOnceItHasAttached) {
   PlayedDriver driver = Attach();
   EXPECT_EQ(driver.Hear().configure().config().mtu(), 9000u);
   EXPECT_EQ(instance_->facts().mtu, 9000u);
+}
+
+// Every lane's doorbells and memory go to the driver, to each generation of it,
+// and to the platform service that follows; each area is mapped once.
+TEST_F(InstanceTest, S3_S6_AllLanesOutliveDriverAndPlatformService) {
+  queues_ = 4;
+  PlayedDriver driver = Bring();
+  EXPECT_EQ(instance_->lanes(), 4u);
+  Open(16, 3);
+  std::vector<UniqueFd> fds;
+  const ToDriver message = driver.Hear(&fds);
+  ASSERT_TRUE(message.has_open_session());
+  EXPECT_EQ(message.open_session().session().tx_doorbell_fd_size(), 3);
+  EXPECT_EQ(message.open_session().session().rx_doorbell_fd_size(), 3);
+  EXPECT_EQ(fds.size(), 2u + 2 * 3) << "two control areas, two bells a lane";
+  const size_t maps = nic_.state.maps.size();
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), TakeParked("session/1")));
+  Tell(ProcessState::RUNNING);
+  EXPECT_EQ(instance_->lanes(), 4u);
+  ASSERT_NE(instance_->session(), nullptr);
+  EXPECT_EQ(instance_->session()->lanes(), 3u);
+  EXPECT_EQ(nic_.state.maps.size(), maps);
+  Die();
+  PlayedDriver next = Attach();
+  ASSERT_EQ(next.grant.session_size(), 1);
+  EXPECT_EQ(next.grant.queues(), 4u);
+  EXPECT_EQ(next.grant.session(0).tx_doorbell_fd_size(), 3);
+  EXPECT_EQ(instance_->session()->epoch(), 2u);
+}
+
+// A driver that comes with fewer queues than the session has lanes cannot serve
+// it: its client is told to open another.
+TEST_F(InstanceTest, ASessionOfMoreLanesThanThereAreQueuesIsClosed) {
+  queues_ = 4;
+  PlayedDriver driver = Bring();
+  Open(16, 4);
+  queues_ = 2;
+  Die();
+  PlayedDriver next = Attach();
+  EXPECT_FALSE(instance_->busy());
+  EXPECT_EQ(instance_->lanes(), 2u);
+  packet_stream::Closed closed;
+  std::vector<UniqueFd> fds;
+  ASSERT_TRUE(*client_.Receive(&closed, &fds));
+  EXPECT_NE(closed.reason().find("4 lanes"), std::string::npos)
+      << closed.reason();
+}
+
+TEST_F(InstanceTest, S7_ADriverHasNoMoreQueuesThanItWasGranted) {
+  instance_->Define();
+  instance_->OnDeviceUp(instance_->spec().device);
+  supervisor_.Turn();
+  PlayedDriver driver = TakeGrant();
+  ++generation_;
+  Tell(ProcessState::RUNNING);
+  FromDriver attached;
+  attached.mutable_attached()->set_mac(std::string("\x02\0\0\0\0\1", 6));
+  attached.mutable_attached()->set_max_mtu(9000);
+  attached.mutable_attached()->set_queues(5);
+  driver.Say(attached);
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach().find("5 queues"), std::string::npos);
+  EXPECT_EQ(instance_->lanes(), 1u);
 }
 
 // What was parked, given to a new object, goes on with the running driver.

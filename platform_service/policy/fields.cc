@@ -30,6 +30,7 @@ constexpr struct {
                   {"memory", "limits"},
                   {"cpus", "limits"},
                   {"fds", "limits"},
+                  {"queues", "limits"},
                   {"backoff_first", "restart"},
                   {"backoff_max", "restart"},
                   {"park_after", "restart"},

@@ -77,6 +77,7 @@ Changes ProcessChanges(const Spec& a, const Spec& b) {
                   Limit);
   changes.Compare("cpus", a.limits.cpus, b.limits.cpus, Cpus);
   changes.Compare("fds", a.limits.max_fds, b.limits.max_fds);
+  changes.Compare("queues", a.limits.queues, b.limits.queues);
   return changes;
 }
 

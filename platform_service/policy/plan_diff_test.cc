@@ -112,11 +112,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ARuleThatSaysTheSame", [](World* w) { RuleOfPort1(w); }, {}},
         Case{"LimitsOfOne",
              [](World* w) {
-               RuleOfPort1(w).limits = {8 << 20, {0, 1}, 64};
+               RuleOfPort1(w).limits = {8 << 20, {0, 1}, 64, 4};
                RuleOfPort1(w).standby = true;
              },
              {"redefine nic1: standby false -> true, memory none -> 8MiB, cpus "
-              "any -> [0, 1], fds 256 -> 64"}},
+              "any -> [0, 1], fds 256 -> 64, "
+              "queues 1 -> 4"}},
         Case{"RestartAndHeartbeat",
              [](World* w) {
                RuleOfPort1(w).restart = {20, 6000, 3, 1000};

@@ -34,6 +34,8 @@ constexpr uint32_t kMaxMtu = 9000;
 constexpr uint32_t kMaxInterruptInterval_us = 16000;
 // Below this a driver does not get through its own grant.
 constexpr uint32_t kMinFds = 32;
+// The lanes that a session may have (packet_stream/layout.h).
+constexpr uint32_t kMaxQueues = 16;
 
 bool IsGlob(absl::string_view text, absl::string_view more) {
   return text.size() <= kMaxGlobCharacters &&
@@ -183,6 +185,7 @@ LimitsSpec ReadLimits(SourceText* source, const YamlNode& node) {
   Fields fields(source, node, "`limits`", "{memory: 8MiB, cpus: [1]}");
   fields.Bytes("memory", kMiB, kMaxMemory, &limits.memory_bytes);
   fields.Number("fds", kMinFds, 65536, &limits.max_fds);
+  fields.Number("queues", 1, kMaxQueues, &limits.queues);
   for (const YamlNode* item : fields.List("cpus", kMaxCpus, "cpus: [0, 1]")) {
     const std::string* text = fields.Scalar("cpus", item);
     if (text == nullptr) continue;

@@ -133,6 +133,8 @@ struct LimitsSpec {
   uint64_t memory_bytes = 0;   // 0: no limit.
   std::vector<uint32_t> cpus;  // Sorted; empty: any.
   uint32_t max_fds = 256;
+  uint32_t queues = 1;  // The most that the driver uses, with a thread each:
+                        // its NIC's sessions have no more lanes.
   bool operator==(const LimitsSpec&) const = default;
 };
 

@@ -36,7 +36,7 @@ drivers:
     standby: true
     restart: {backoff_first: 20ms, backoff_max: 2m, park_after: 3, stable_after: 1h}
     heartbeat: {interval: 50ms, misses: 5}
-    limits: {memory: 8MiB, cpus: [3, 1, 1], fds: 64}
+    limits: {memory: 8MiB, cpus: [3, 1, 1], fds: 64, queues: 4}
     config: {mtu: 9000, promiscuous: true, rx_checksum: false, tx_checksum: false, interrupt_interval: 50us}
     take: true
   - {match: {class: 0x02}, driver: e1000e}
@@ -86,7 +86,7 @@ TEST(ScenarioParser, ReadsEveryKey) {
   EXPECT_TRUE(rule.standby);
   EXPECT_EQ(rule.restart, (RestartSpec{20, 120000, 3, 3600000}));
   EXPECT_EQ(rule.heartbeat, (HeartbeatSpec{50, 5}));
-  EXPECT_EQ(rule.limits, (LimitsSpec{8 << 20, {1, 3}, 64}));
+  EXPECT_EQ(rule.limits, (LimitsSpec{8 << 20, {1, 3}, 64, 4}));
   EXPECT_EQ(rule.config, (NicConfigSpec{9000, true, false, false, 50}));
   EXPECT_TRUE(rule.take);
   EXPECT_EQ(rule.line.number, 14);

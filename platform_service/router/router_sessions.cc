@@ -19,6 +19,8 @@ using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
 constexpr uint32_t kMtu = 1500;
+// A client of the router has this one.
+constexpr uint32_t kLane = 0;
 
 constexpr uint64_t kLookInterval_ns =
     std::chrono::nanoseconds(ProgressCheck::kInterval).count();
@@ -86,8 +88,8 @@ void RouterHost::OfferSession(Session& session) {
   grant->set_buffer_bytes(control.buffer_bytes());
   grant->set_client_control_fd(control.client_control_fd());
   grant->set_provider_control_fd(control.provider_control_fd());
-  grant->set_tx_doorbell_fd(control.tx_doorbell_fd());
-  grant->set_rx_doorbell_fd(control.rx_doorbell_fd());
+  grant->set_tx_doorbell_fd(control.tx_doorbell_fd(kLane));
+  grant->set_rx_doorbell_fd(control.rx_doorbell_fd(kLane));
   grant->set_tx_data_fd(fds.Own(std::move(frames->tx_data)));
   grant->set_rx_data_fd(fds.Own(std::move(frames->rx_data)));
   grant->set_label(session.identity().label);
@@ -197,7 +199,7 @@ void RouterHost::CheckProgress() {
   bool quiet = true;
   for (const auto& [id, session] : sessions_) {
     ProgressCheck& check = progress_[id];
-    switch (check.Look(session->ReadPositions(), true, patience)) {
+    switch (check.Look(session->ReadPositions(kLane), true, patience)) {
       case ProgressCheck::Verdict::kFine:
         break;
       case ProgressCheck::Verdict::kNudge:
@@ -225,14 +227,14 @@ bool RouterHost::Listen() {
   if (traffic_watch_.armed()) return true;
   std::vector<int> bells;
   for (const auto& [id, session] : sessions_) {
-    bells.push_back(session->client_bell());
+    bells.push_back(session->client_bell(kLane));
   }
   if (const absl::Status armed = traffic_watch_.Arm(bells); !armed.ok()) {
     LogWarning(absl::StrCat(spec_.config.name, ": ", armed.message()));
     return false;
   }
   for (const auto& [id, session] : sessions_) {
-    if (progress_[id].StillQuiet(session->ReadPositions())) continue;
+    if (progress_[id].StillQuiet(session->ReadPositions(kLane))) continue;
     traffic_watch_.Disarm();
     return false;
   }

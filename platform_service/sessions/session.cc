@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
+#include "packet_stream/geometry_message.h"
 #include "packet_stream/session.pb.h"
 #include "platform_service/parking/state.pb.h"
 
@@ -18,19 +19,7 @@ using packet_stream::ControlHeader;
 using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
-namespace {
-
-// Of a parked session: the client's socket, SessionAreas::Fds, the nudge bell.
-constexpr size_t kParkedFds = packet_stream::SessionAreas::kFds + 2;
-
-// Positions in SessionAreas::Fds.
-constexpr size_t kClientControl = 0;
-constexpr size_t kProviderControl = 1;
-constexpr size_t kTxData = 2;
-constexpr size_t kRxData = 3;
-constexpr size_t kTxBell = 5;
-
-}  // namespace
+namespace {}  // namespace
 
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(
     EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
@@ -63,17 +52,21 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Restore(EventLoop& loop,
   identity.label = state.label();
   identity.instance = state.instance();
   identity.geometry = {state.tx_buffers(), state.rx_buffers(),
-                       state.buffer_bytes()};
+                       state.buffer_bytes(),
+                       state.lanes() == 0 ? 1 : state.lanes()};
   identity.client_pid = state.client_pid();
   SeqpacketChannel channel(entry.Take(0));
   std::vector<UniqueFd> fds;
-  for (size_t i = 1; i + 1 < kParkedFds; ++i) fds.push_back(entry.Take(i));
+  // Behind them lies the nudge bell.
+  const size_t nudge_at =
+      1 + packet_stream::SessionAreas::FdCount(identity.geometry.lanes);
+  for (size_t i = 1; i < nudge_at; ++i) fds.push_back(entry.Take(i));
   ASSIGN_OR_RETURN(
       packet_stream::SessionAreas areas,
       packet_stream::SessionAreas::Restore(identity.geometry, std::move(fds)));
   std::unique_ptr<Session> session(new Session(
       loop, link, std::move(identity), std::move(channel), std::move(areas)));
-  session->nudge_bell_ = entry.Take(kParkedFds - 1);
+  session->nudge_bell_ = entry.Take(nudge_at);
   RETURN_IF_ERROR(session->MapHeaders());
   // The page is the newer one when the last platform service died between
   // raising the epoch and parking it. Never back: the client would take a
@@ -141,13 +134,12 @@ absl::Status Session::MapHeaders() {
   UniqueFd copy = nudge_bell_.Duplicate();
   if (!copy.valid()) return ErrnoStatus("duplicate a session's descriptor");
   nudge_ = packet_stream::DoorbellRinger(std::move(copy));
-  const std::vector<int> fds = areas_.Fds();
-  ASSIGN_OR_RETURN(client_header_,
-                   Mapping::MapSealed(fds[kClientControl],
+  ASSIGN_OR_RETURN(client_control_,
+                   Mapping::MapSealed(areas_.client_control_fd(),
                                       identity_.geometry.ClientControlBytes(),
                                       Access::kReadOnly));
-  ASSIGN_OR_RETURN(provider_header_,
-                   Mapping::MapSealed(fds[kProviderControl],
+  ASSIGN_OR_RETURN(provider_control_,
+                   Mapping::MapSealed(areas_.provider_control_fd(),
                                       identity_.geometry.ProviderControlBytes(),
                                       Access::kReadOnly));
   return absl::OkStatus();
@@ -159,9 +151,7 @@ absl::Status Session::SendGrant() {
   packet_stream::OpenReply reply;
   auto* grant = reply.mutable_grant();
   grant->set_session_id(identity_.id);
-  grant->mutable_geometry()->set_tx_buffers(identity_.geometry.tx_buffers);
-  grant->mutable_geometry()->set_rx_buffers(identity_.geometry.rx_buffers);
-  grant->mutable_geometry()->set_buffer_bytes(identity_.geometry.buffer_bytes);
+  WriteGeometry(identity_.geometry, grant->mutable_geometry());
   grant->set_epoch(epoch_);
   return channel_.Send(reply, packet_stream::FdsOf(client));
 }
@@ -173,28 +163,23 @@ absl::Status Session::SendObservation(SeqpacketChannel& channel) const {
   packet_stream::OpenReply reply;
   auto* observation = reply.mutable_observation();
   observation->set_session_id(identity_.id);
-  auto* geometry = observation->mutable_geometry();
-  geometry->set_tx_buffers(identity_.geometry.tx_buffers);
-  geometry->set_rx_buffers(identity_.geometry.rx_buffers);
-  geometry->set_buffer_bytes(identity_.geometry.buffer_bytes);
+  WriteGeometry(identity_.geometry, observation->mutable_geometry());
   observation->set_label(identity_.label);
   observation->set_client_pid(static_cast<uint32_t>(identity_.client_pid));
   return channel.Send(reply, fds);
 }
 
 absl::Status Session::PrepareGrant() {
-  if (next_grant_.tx_doorbell.valid()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(next_grant_, areas_.MakeProviderGrant(identity_.id, epoch_));
-  ASSIGN_OR_RETURN(next_grant_.tx_doorbell,
-                   packet_stream::CreateBellWaiter(
-                       {areas_.Fds()[kTxBell], nudge_bell_.get()}));
+  if (!next_grant_.bells.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(next_grant_, areas_.MakeProviderGrant(identity_.id, epoch_,
+                                                         nudge_bell_.get()));
   return absl::OkStatus();
 }
 
 absl::Status Session::AppendGrant(DeviceOwner* device, SessionGrant* grant,
                                   FdList* fds) {
   RETURN_IF_ERROR(PrepareGrant());
-  packet_stream::ProviderGrant provider = std::move(next_grant_);
+  packet_stream::ProviderGrant provider = std::exchange(next_grant_, {});
   grant->set_session_id(identity_.id);
   grant->set_epoch(epoch_);
   grant->set_tx_buffers(identity_.geometry.tx_buffers);
@@ -205,8 +190,10 @@ absl::Status Session::AppendGrant(DeviceOwner* device, SessionGrant* grant,
   grant->set_client_control_fd(fds->Own(std::move(provider.client_control)));
   grant->set_provider_control_fd(
       fds->Own(std::move(provider.provider_control)));
-  grant->set_tx_doorbell_fd(fds->Own(std::move(provider.tx_doorbell)));
-  grant->set_rx_doorbell_fd(fds->Own(std::move(provider.rx_doorbell)));
+  for (packet_stream::LaneBells& lane : provider.bells) {
+    grant->add_tx_doorbell_fd(fds->Own(std::move(lane.tx_doorbell)));
+    grant->add_rx_doorbell_fd(fds->Own(std::move(lane.rx_doorbell)));
+  }
   // Whatever it brings: the provider of this epoch may have it.
   granted_ = true;
   if (device == nullptr) return absl::OkStatus();
@@ -246,14 +233,13 @@ absl::Status Session::MapFor(DeviceOwner& device) {
 absl::Status Session::UnmapFrom(DeviceOwner& device) {
   if (!mapped_) return absl::OkStatus();
   mapped_ = false;
-  const std::vector<int> fds = areas_.Fds();
-  const auto reference = [&fds](size_t index) {
-    return UniqueFd(::fcntl(fds[index], F_DUPFD_CLOEXEC, 0));
+  const auto reference = [](int fd) {
+    return UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   };
   absl::Status status = device.Unmap(tx_iova_, identity_.geometry.TxDataBytes(),
-                                     reference(kTxData));
+                                     reference(areas_.tx_data_fd()));
   status.Update(device.Unmap(rx_iova_, identity_.geometry.RxDataBytes(),
-                             reference(kRxData)));
+                             reference(areas_.rx_data_fd())));
   return status;
 }
 
@@ -301,9 +287,11 @@ bool Session::ClientIsGone() const {
   return ::poll(&state, 1, 0) == 1;
 }
 
-Session::Positions Session::ReadPositions() const {
-  const auto* client = client_header_.As<const ControlHeader>();
-  const auto* provider = provider_header_.As<const ControlHeader>();
+Session::Positions Session::ReadPositions(uint32_t lane) const {
+  const auto* client = client_control_.As<const ControlHeader>(
+      lane * identity_.geometry.LaneClientControlBytes());
+  const auto* provider = provider_control_.As<const ControlHeader>(
+      lane * identity_.geometry.LaneProviderControlBytes());
   Positions positions;
   // Acquire: pairs with each side's release of its epoch, after which its tails
   // belong to that epoch.
@@ -324,7 +312,9 @@ Session::Positions Session::ReadPositions() const {
 
 void Session::NudgeProvider() const { nudge_.Ring(); }
 
-int Session::client_bell() const { return areas_.Fds()[kTxBell]; }
+int Session::client_bell(uint32_t lane) const {
+  return areas_.tx_bell_fd(lane);
+}
 
 void Session::Park() {
   parking::SessionState state;
@@ -334,6 +324,7 @@ void Session::Park() {
   state.set_tx_buffers(identity_.geometry.tx_buffers);
   state.set_rx_buffers(identity_.geometry.rx_buffers);
   state.set_buffer_bytes(identity_.geometry.buffer_bytes);
+  state.set_lanes(identity_.geometry.lanes);
   state.set_epoch(epoch_);
   state.set_tx_iova(tx_iova_);
   state.set_rx_iova(rx_iova_);

@@ -105,7 +105,8 @@ class Session {
   // Whether the client has hung up without our having noticed it yet.
   bool ClientIsGone() const;
 
-  // For the progress check. Hostile memory: to be compared, nothing else (S7).
+  // Of one lane, for the progress check. Hostile memory: to be compared,
+  // nothing else (S7).
   struct Positions {
     bool in_step = false;  // Both sides are at the session's epoch.
     uint32_t tx_submitted = 0;
@@ -116,11 +117,11 @@ class Session {
 
     bool operator==(const Positions&) const = default;
   };
-  Positions ReadPositions() const;
-  // Wakes the provider, in case the client forgot to.
+  Positions ReadPositions(uint32_t lane) const;
+  // Wakes the provider in all lanes, in case the client forgot to.
   void NudgeProvider() const;
   // What the client wakes the provider with; to be watched, not read.
-  int client_bell() const;
+  int client_bell(uint32_t lane) const;
 
   void Park();
   void set_vanished(std::function<void()> vanished) {
@@ -139,6 +140,7 @@ class Session {
   const SessionIdentity& identity() const { return identity_; }
   uint64_t id() const { return identity_.id; }
   uint32_t epoch() const { return epoch_; }
+  uint32_t lanes() const { return identity_.geometry.lanes; }
 
  private:
   Session(EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
@@ -168,9 +170,9 @@ class Session {
   // Rung by us alone; wakes the provider as the client's bell does.
   UniqueFd nudge_bell_;
   packet_stream::DoorbellRinger nudge_;
-  // Our own view of the headers of the two control areas.
-  Mapping client_header_;
-  Mapping provider_header_;
+  // Our own view of the two control areas, for the headers of each lane.
+  Mapping client_control_;
+  Mapping provider_control_;
   packet_stream::ProviderGrant next_grant_;  // From PrepareGrant.
   uint32_t epoch_ = 1;
   bool granted_ = false;  // Some provider had this epoch.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/log.h"
+#include "packet_stream/geometry_message.h"
 
 namespace bulkhead::platform {
 namespace {
@@ -135,9 +136,7 @@ void SessionServer::HandleReadable(uint64_t number) {
   call.peer = handshake.peer;
   call.label = request.label();
   call.instance = request.instance();
-  call.geometry = {request.geometry().tx_buffers(),
-                   request.geometry().rx_buffers(),
-                   request.geometry().buffer_bytes()};
+  call.geometry = packet_stream::ReadGeometry(request.geometry());
   call.observe = request.observe();
   if (const absl::Status status = packet_stream::CheckGeometry(call.geometry);
       !call.observe && !status.ok()) {

@@ -25,7 +25,7 @@ struct OpenCall {
   PeerCredentials peer;
   std::string label;
   std::string instance;
-  packet_stream::SessionGeometry geometry;
+  packet_stream::SessionGeometry geometry;  // Of as many lanes as it wants.
   bool observe = false;  // To look on; then there is no geometry.
 };
 

@@ -44,7 +44,7 @@ class SystemTest : public testing::Test {
 
   // Sends one frame of `bytes` bytes that starts with `to` and ends with
   // `mark`. The session must have a link.
-  static void Send(packet_stream::Session& session, const uint8_t (&to)[6],
+  static void Send(packet_stream::Lane& session, const uint8_t (&to)[6],
                    uint8_t mark, uint16_t bytes = 64) {
     packet_stream::TxBuffer buffer;
     while (session.AllocTx({&buffer, 1}) == 0) {
@@ -65,7 +65,7 @@ class SystemTest : public testing::Test {
   }
 
   // The last byte of the next frame; -1: none came within `timeout_ms`.
-  static int Receive(packet_stream::Session& session, int timeout_ms = 5000) {
+  static int Receive(packet_stream::Lane& session, int timeout_ms = 5000) {
     packet_stream::RxPiece piece;
     for (int waited = 0; waited <= timeout_ms; waited += 10) {
       if (session.Receive({&piece, 1}) == 1) {
@@ -80,7 +80,7 @@ class SystemTest : public testing::Test {
     return -1;
   }
 
-  static bool WaitForLink(packet_stream::Session& session) {
+  static bool WaitForLink(packet_stream::Lane& session) {
     for (int i = 0; i < 500; ++i) {
       const packet_stream::SessionStatus status = session.status();
       if (status.state == packet_stream::SessionState::kRunning &&

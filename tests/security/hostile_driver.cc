@@ -172,7 +172,7 @@ class Hostile {
     geometry_ = {session.tx_buffers(), session.rx_buffers(),
                  session.buffer_bytes()};
     own_fd_ = std::move(fds[session.provider_control_fd()]);
-    rx_doorbell_ = std::move(fds[session.rx_doorbell_fd()]);
+    rx_doorbell_ = std::move(fds[session.rx_doorbell_fd(0)]);
     client_fd_ = std::move(fds[session.client_control_fd()]);
     own_ = static_cast<ControlHeader*>(
         ::mmap(nullptr, geometry_.ProviderControlBytes(),

@@ -193,8 +193,10 @@ absl::Status FakePlatform::AddSession(const packet_stream::SessionAreas& areas,
   };
   message->set_client_control_fd(add(sending_.client_control));
   message->set_provider_control_fd(add(sending_.provider_control));
-  message->set_tx_doorbell_fd(add(sending_.tx_doorbell));
-  message->set_rx_doorbell_fd(add(sending_.rx_doorbell));
+  for (const packet_stream::LaneBells& lane : sending_.bells) {
+    message->add_tx_doorbell_fd(add(lane.tx_doorbell));
+    message->add_rx_doorbell_fd(add(lane.rx_doorbell));
+  }
   return absl::OkStatus();
 }
 
@@ -205,6 +207,7 @@ absl::Status FakePlatform::SendGrant() {
   grant.mutable_pci()->set_vendor(options_.vendor);
   grant.mutable_pci()->set_device(options_.device);
   *grant.mutable_config() = options_.config;
+  grant.set_queues(options_.queues);
   ASSIGN_OR_RETURN(UniqueFd bus, ConnectModel("driver"));
   ASSIGN_OR_RETURN(auto ends, SeqpacketChannel::CreatePair());
   channel_ = std::move(ends.first);
@@ -376,7 +379,7 @@ absl::Status FakePlatform::OfferAgain() {
 void FakePlatform::RingTxDoorbell(const packet_stream::ClientGrant& grant) {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written =
-      ::write(grant.tx_doorbell.get(), &one, sizeof(one));
+      ::write(grant.bells[0].tx_doorbell.get(), &one, sizeof(one));
 }
 
 absl::Status FakePlatform::Configure(const platform::NicConfig& config) {

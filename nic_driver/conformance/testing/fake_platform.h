@@ -42,6 +42,7 @@ struct FakePlatformOptions {
   // other way about, a frame a packet.
   bool wire = false;
   platform::NicConfig config;
+  uint32_t queues = 1;
 };
 
 // What the driver said.
@@ -116,7 +117,11 @@ class FakePlatform {
   absl::Status Serve() { return ServeOnce(0); }
 
   DriverNews& news() { return news_; }
+  // Of queue 0: all that a driver of one queue counts.
   const DriverCounters& counters() const { return *counters_; }
+  const DriverCounters& counters_of(uint32_t queue) const {
+    return *counters_page_.As<const DriverCounters>(queue * kCounterBlockBytes);
+  }
   const nic_model::PortCounters& port() const { return *port_; }
   packet_stream::SessionAreas& areas() { return *areas_; }
   vfio_user::Client& device() { return *owner_; }
