@@ -29,7 +29,7 @@ const DeviceUnderTest& TheDevice() {
                           .model = "82576",
                           .vendor = 0x8086,
                           .device = 0x10c9,
-                          .irq_vectors = 3,
+                          .irq_vectors = 2,
                           .max_mtu = 9000,
                           .set_link = SetLink};
   return *device;

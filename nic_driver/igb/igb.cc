@@ -21,12 +21,10 @@ namespace {
 constexpr uint16_t kIntel = 0x8086;
 constexpr uint16_t k82576 = 0x10c9;
 
-// MSI-X vectors, as IVAR allocates them (7.3).
-constexpr uint32_t kRxVector = 0;
-constexpr uint32_t kTxVector = 1;
-constexpr uint32_t kOtherVector = 2;
-constexpr uint32_t kVectors = 3;
-constexpr uint32_t kAllVectors = (1u << kVectors) - 1;
+// MSI-X vectors, as IVAR allocates them (7.3): each queue pair has the one of
+// its number, the other causes that which follows.
+constexpr uint32_t kLeastVectors = 2;
+constexpr uint32_t VectorBits(uint32_t count) { return (1u << count) - 1; }
 // The other causes come in floods: a miss for each frame, a loose cable.
 constexpr uint32_t kOtherIntervalUs = 2000;
 
@@ -49,9 +47,8 @@ constexpr uint32_t kMinTxFrameBytes = 17;
 // MACLEN of a context; IPLEN holds nine bits (7.2.2.2).
 constexpr uint32_t kMacHeaderBytes = 14;
 constexpr uint32_t kMaxIpBytes = 511;
-// Where L4 headers have their checksums: what L4T stands for.
+// RFC 768: where UDP has its checksum.
 constexpr uint32_t kUdpChecksumOffset = 6;
-constexpr uint32_t kTcpChecksumOffset = 16;
 constexpr uint32_t kMaxChecksumPosition =
     kMacHeaderBytes + kMaxIpBytes + kUdpChecksumOffset;
 
@@ -63,7 +60,36 @@ constexpr uint32_t kPrefetch = 8;
 constexpr uint32_t kRxHost = 8;
 constexpr uint32_t kTxHost = 1;
 
+// The key of the RSS hash. Two bytes over and over make the hash symmetric:
+// both directions of a connection come to the same number, and so to the same
+// lane (Woo and Park, "Scalable TCP Session Monitoring with Symmetric
+// Receive-side Scaling", 2012). It is the same at each start, so that flows
+// keep their lanes when the driver is replaced.
+constexpr uint32_t kRssKeyWord = 0x5a6d5a6d;
+constexpr uint32_t kRetaEntries = 128;
+
+uint32_t QueuesFor(const DriverContext& context) {
+  const uint32_t vectors = std::max(context.irq_vectors, kLeastVectors);
+  return std::clamp(std::min(context.queues, vectors - 1), 1u, Igb::kMaxQueues);
+}
+
+void Add(const StopReport& more, StopReport* sum) {
+  sum->tx_sent_frames += more.tx_sent_frames;
+  sum->tx_sent_bytes += more.tx_sent_bytes;
+  sum->tx_unsent_frames += more.tx_unsent_frames;
+  sum->rx_unclaimed_frames += more.rx_unclaimed_frames;
+}
+
 }  // namespace
+
+Igb::Igb(const DriverContext& context)
+    : context_(context),
+      regs_(context.device, igb::kRegisterBar),
+      phy_(context.loop, regs_),
+      multicast_(context.loop, regs_) {
+  const uint32_t count = QueuesFor(context);
+  for (uint32_t i = 0; i < count; ++i) queues_.emplace_back(regs_, i);
+}
 
 std::unique_ptr<Igb> Igb::Create(const DriverContext& context) {
   return std::unique_ptr<Igb>(new Igb(context));
@@ -77,21 +103,22 @@ absl::Status Igb::Probe() {
         "driver in the scenario's rule",
         identity.address, identity.vendor, identity.device));
   }
-  if (context_.irq_vectors < kVectors) {
+  if (context_.irq_vectors < kLeastVectors) {
     return absl::InvalidArgumentError(absl::StrCat(
         "drive ", identity.address, ": the grant has ", context_.irq_vectors,
-        " MSI-X vectors; igb needs ", kVectors));
+        " MSI-X vectors; igb needs ", kLeastVectors));
   }
   return absl::OkStatus();
 }
 
 Task<absl::StatusOr<NicFacts>> Igb::Attach() {
   absl::StatusOr<DmaMemory> memory =
-      co_await context_.platform.AllocDma(intel::kRingBytes);
+      co_await context_.platform.AllocDma(queues_.size() * intel::kRingBytes);
   if (!memory.ok()) co_return memory.status();
   memory_ = *std::move(memory);
-  rx_.Attach(memory_, 0);
-  tx_.Attach(memory_, intel::kRxRingBytes);
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    queues_[i].Attach(memory_, i * intel::kRingBytes);
+  }
 
   CO_RETURN_IF_ERROR(co_await Reset());
   // The device does no DMA by itself from here on, so that it may (S4); the
@@ -113,7 +140,8 @@ Task<absl::StatusOr<NicFacts>> Igb::Attach() {
                      .min_tx_frame_bytes = kMinTxFrameBytes,
                      .max_checksum_position = kMaxChecksumPosition,
                      .only_tcp_udp_checksums = true,
-                     .max_segment_header_bytes = kMaxSegmentHeaderBytes};
+                     .max_segment_header_bytes = kMaxSegmentHeaderBytes,
+                     .queues = QueueCount()};
 }
 
 // 4.5.4 and 4.5.5: interrupts off, reset, interrupts off again. Whatever state
@@ -147,16 +175,15 @@ Task<absl::Status> Igb::Reset() {
               .With(CTRL::GIO_MASTER_DISABLE, 0);
   regs_.Write(ctrl_);
   tctl_ = regs_.Read<TCTL>();
+  mrqc_ = Value<MRQC>();
   ForgetRings();
   co_return absl::OkStatus();
 }
 
 void Igb::ForgetRings() {
   rctl_ = Value<RCTL>();
-  fired_ = 0;
-  rx_.Forget();
-  tx_.Forget();
-  tx_context_ = TxContext();
+  other_fired_ = false;
+  for (IgbQueue& queue : queues_) queue.Forget();
 }
 
 // No interrupt, no new frame in or out.
@@ -199,25 +226,30 @@ Task<absl::Status> Igb::RaiseLink() {
   co_return absl::OkStatus();
 }
 
-// 4.5.9: ring and filters, while the queue is off: a reset leaves queue 0 on.
-// RDH and RDT are 0 after a reset.
+// 4.5.9: rings and filters, while the queues are off: a reset leaves queue 0
+// on. RDH and RDT are 0 after a reset.
 void Igb::InitRx() {
-  regs_.Write(Value<RXDCTL>());
-  regs_.Write(Value<RDBAL>(Low(memory_.iova())));
-  regs_.Write(Value<RDBAH>(High(memory_.iova())));
-  regs_.Write(Value<RDLEN>(intel::kRxRingBytes));
-  regs_.Write(RXCSUM::TUOFLD(config_.rx_checksum));
+  for (uint32_t i = 0; i < QueueCount(); ++i) {
+    const uint64_t ring = queues_[i].rx_ring();
+    regs_.Write(Value<RXDCTL>(), i);
+    regs_.Write(Value<RDBAL>(Low(ring)), i);
+    regs_.Write(Value<RDBAH>(High(ring)), i);
+    regs_.Write(Value<RDLEN>(intel::kRxRingBytes), i);
+  }
+  regs_.Write(RxChecksum());
   WriteMaxLength();
   multicast_.Restore();
 }
 
 // 4.5.10. TDH and TDT are 0 after a reset, TIPG is right for copper.
 void Igb::InitTx() {
-  const uint64_t ring = memory_.iova(intel::kRxRingBytes);
-  regs_.Write(Value<TXDCTL>());
-  regs_.Write(Value<TDBAL>(Low(ring)));
-  regs_.Write(Value<TDBAH>(High(ring)));
-  regs_.Write(Value<TDLEN>(intel::kTxRingBytes));
+  for (uint32_t i = 0; i < QueueCount(); ++i) {
+    const uint64_t ring = queues_[i].tx_ring();
+    regs_.Write(Value<TXDCTL>(), i);
+    regs_.Write(Value<TDBAL>(Low(ring)), i);
+    regs_.Write(Value<TDBAH>(High(ring)), i);
+    regs_.Write(Value<TDLEN>(intel::kTxRingBytes), i);
+  }
 }
 
 // 7.3: a message clears its cause (EIAC) and masks it (EIAM), so that no
@@ -225,15 +257,18 @@ void Igb::InitTx() {
 // only with it.
 void Igb::InitIrq() {
   regs_.Write(GPIE::MULTIPLE_MSIX(1) | GPIE::EIAME(1) | GPIE::PBA_SUPPORT(1));
-  regs_.Write(IVAR::RX(kRxVector) | IVAR::RX_VALID(1) | IVAR::TX(kTxVector) |
-              IVAR::TX_VALID(1));
-  regs_.Write(IVAR_MISC::OTHER(kOtherVector) | IVAR_MISC::OTHER_VALID(1));
-  regs_.Write(EIAC::VECTORS(kAllVectors));
-  regs_.Write(EIAM::VECTORS(kAllVectors));
+  for (uint32_t i = 0; i < QueueCount(); ++i) {
+    regs_.Write(
+        IVAR::RX(i) | IVAR::RX_VALID(1) | IVAR::TX(i) | IVAR::TX_VALID(1), i);
+  }
+  regs_.Write(IVAR_MISC::OTHER(OtherVector()) | IVAR_MISC::OTHER_VALID(1));
+  const uint32_t all = VectorBits(OtherVector() + 1);
+  regs_.Write(EIAC::VECTORS(all));
+  regs_.Write(EIAM::VECTORS(all));
   regs_.Write(CTRL_EXT::DRV_LOAD(1));
   // A reset keeps what an earlier owner had in it.
   WriteModeration();
-  regs_.Write(EITR::INTERVAL(kOtherIntervalUs), kOtherVector);
+  regs_.Write(EITR::INTERVAL(kOtherIntervalUs), OtherVector());
 }
 
 // Off unless the scenario asks for it: while we poll, the vectors are masked
@@ -242,8 +277,9 @@ void Igb::WriteModeration() {
   const uint32_t interval_us =
       std::min(config_.interrupt_interval_us,
                EITR::INTERVAL.kMask / EITR::INTERVAL(1).bits());
-  regs_.Write(EITR::INTERVAL(interval_us), kRxVector);
-  regs_.Write(EITR::INTERVAL(interval_us), kTxVector);
+  for (uint32_t i = 0; i < QueueCount(); ++i) {
+    regs_.Write(EITR::INTERVAL(interval_us), i);
+  }
 }
 
 absl::Status Igb::Configure(const NicConfig& config) {
@@ -257,7 +293,8 @@ absl::Status Igb::Configure(const NicConfig& config) {
     WriteModeration();
   }
   if (old.rx_checksum != config.rx_checksum) {
-    regs_.Write(RXCSUM::TUOFLD(config.rx_checksum));
+    regs_.Write(RxChecksum());
+    ExpectFrames();
   }
   if (old.multicast != config.multicast) multicast_.Set(config.multicast);
   if (old.mtu != config.mtu) WriteMaxLength();
@@ -284,9 +321,17 @@ Value<RCTL> Igb::ReceiveControl() const {
          RCTL::LPE(config_.mtu > kMaxStandardMtu);
 }
 
+void Igb::ExpectFrames() {
+  for (IgbQueue& queue : queues_) {
+    queue.Expect(rx_buffer_bytes_, config_.rx_checksum);
+  }
+}
+
 Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes,
-                                            uint32_t) {
+                                            uint32_t queues) {
   rx_buffer_bytes_ = rx_buffer_bytes;
+  running_ = std::clamp(queues, 1u, QueueCount());
+  ExpectFrames();
   CO_RETURN_IF_ERROR(co_await EnableQueues());
   rctl_ = ReceiveControl();
   regs_.HoldWrites();
@@ -299,7 +344,7 @@ Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes,
   // The reset's own link change is no news.
   regs_.Clear(Value<ICR>(~uint32_t{0}));
   regs_.Write(IMS::LSC(1) | IMS::RXMISS(1));
-  regs_.Write(EIMS::VECTORS(kAllVectors));
+  regs_.Write(EIMS::VECTORS(VectorBits(running_) | OtherBit()));
   // This read also flushes the writes before it, so that doorbells may follow.
   const Value<STATUS> status = regs_.Read<STATUS>();
   if (ReadsAsGone(status)) co_return GoneError();
@@ -310,110 +355,77 @@ Task<absl::StatusOr<LinkStatus>> Igb::Start(uint32_t rx_buffer_bytes,
 
 // 4.5.9 and 4.5.10: a queue counts as on once ENABLE reads so; only then may
 // the tails move. DROP_EN stays 0: frames without a buffer wait in the packet
-// buffer while it lasts.
+// buffer while it lasts. A lane whose client takes none then holds up the
+// others of the same client, which is its own affair; what DROP_EN drops, no
+// interrupt tells of.
 Task<absl::Status> Igb::EnableQueues() {
   regs_.HoldWrites();
-  regs_.Write(SRRCTL::BSIZEPACKET(rx_buffer_bytes_ / 1024) |
-              SRRCTL::DESCTYPE(1));
-  // WTHRESH 1: each descriptor is written back at once, we poll for DD.
-  regs_.Write(RXDCTL::PTHRESH(kPrefetch) | RXDCTL::HTHRESH(kRxHost) |
-              RXDCTL::WTHRESH(1) | RXDCTL::ENABLE(1));
-  regs_.Write(TXDCTL::PTHRESH(kPrefetch) | TXDCTL::HTHRESH(kTxHost) |
-              TXDCTL::WTHRESH(1) | TXDCTL::ENABLE(1));
+  SpreadFlows();
+  for (uint32_t i = 0; i < running_; ++i) {
+    regs_.Write(
+        SRRCTL::BSIZEPACKET(rx_buffer_bytes_ / 1024) | SRRCTL::DESCTYPE(1), i);
+    // WTHRESH 1: each descriptor is written back at once, we poll for DD.
+    regs_.Write(RXDCTL::PTHRESH(kPrefetch) | RXDCTL::HTHRESH(kRxHost) |
+                    RXDCTL::WTHRESH(1) | RXDCTL::ENABLE(1),
+                i);
+    regs_.Write(TXDCTL::PTHRESH(kPrefetch) | TXDCTL::HTHRESH(kTxHost) |
+                    TXDCTL::WTHRESH(1) | TXDCTL::ENABLE(1),
+                i);
+  }
   const uint64_t deadline_ns = MonotonicNs() + kQueueDeadlineNs;
-  while (regs_.Read<RXDCTL>()[RXDCTL::ENABLE] == 0 ||
-         regs_.Read<TXDCTL>()[TXDCTL::ENABLE] == 0) {
-    if (MonotonicNs() > deadline_ns) {
-      co_return absl::DeadlineExceededError(
-          "start the NIC: its queues are still off after 20 ms");
+  for (uint32_t i = 0; i < running_; ++i) {
+    while (regs_.Read<RXDCTL>(i)[RXDCTL::ENABLE] == 0 ||
+           regs_.Read<TXDCTL>(i)[TXDCTL::ENABLE] == 0) {
+      if (MonotonicNs() > deadline_ns) {
+        co_return absl::DeadlineExceededError(
+            "start the NIC: its queues are still off after 20 ms");
+      }
+      co_await context_.loop.Sleep(kPoll);
     }
-    co_await context_.loop.Sleep(kPoll);
   }
   co_return absl::OkStatus();
 }
 
-size_t Igb::RxRoom() const { return rx_.Room(); }
-
-void Igb::RxRefill(std::span<const RxBuffer> buffers) {
-  rx_.Refill(buffers);
-  regs_.Ring(Value<RDT>(rx_.tail()));
-}
-
-intel::RxFormat Igb::Format() const {
-  if (!config_.rx_checksum) return {.frame_errors = rx::kFrameErrors};
-  return {.frame_errors = rx::kFrameErrors,
-          .checksum_checked = rx::L4CS | rx::UDPCS,
-          .checksum_doubted = rx::L4E};
-}
-
-size_t Igb::RxHarvest(std::span<RxPiece> out) {
-  return rx_.Harvest(Format(), rx_buffer_bytes_, out);
-}
-
-size_t Igb::TxRoom() const { return tx_.Room(); }
-
-// RS is set in the last descriptor of every frame, not only of the batch: each
-// frame is acknowledged as soon as it is sent, so that the fewest are in doubt
-// when we die (S8). It costs the device a write of 16 bytes per frame.
-void Igb::TxSubmit(std::span<const TxPiece> pieces) {
-  for (const TxPiece& piece : pieces) {
-    const bool first = tx_.at_frame_start();
-    if (first && piece.checksum) PutContext(piece);
-    uint64_t command = piece.length | tx::DEXT | tx::DTYP_DATA | tx::IFCS;
-    if (!piece.more) command |= tx::EOP | tx::RS;
-    if (piece.segment_bytes != 0) command |= tx::TSE;
-    if (first) command |= FrameOptions(piece);
-    tx_.Put(piece, command);
+// 7.1.2.8: the hash of a frame's addresses, and of TCP its ports, picks one of
+// the 128 entries of RETA, which names the queue. What has neither goes to
+// queue 0. Ports of UDP are not hashed: fragments have none, so that those of a
+// large datagram would go another way than the small ones of the same flow, and
+// overtake them. The receiver is off, as RSS wants it to be set up.
+void Igb::SpreadFlows() {
+  const Value<MRQC> wanted =
+      running_ == 1 ? Value<MRQC>()
+                    : MRQC::MODE(MRQC::kRss) | MRQC::TCP_IPV4(1) |
+                          MRQC::IPV4(1) | MRQC::IPV6(1) | MRQC::TCP_IPV6(1);
+  if (wanted == mrqc_ && running_ == 1) return;
+  mrqc_ = wanted;
+  regs_.Write(RxChecksum());
+  if (running_ > 1) {
+    for (uint32_t i = 0; i < RSSRK::kCount; ++i) {
+      regs_.Write(Value<RSSRK>(kRssKeyWord), i);
+    }
+    for (uint32_t i = 0; i < kRetaEntries; i += 4) {
+      regs_.Write(RETA::ENTRY0(i % running_) |
+                      RETA::ENTRY1((i + 1) % running_) |
+                      RETA::ENTRY2((i + 2) % running_) |
+                      RETA::ENTRY3((i + 3) % running_),
+                  i / 4);
+    }
   }
-  regs_.Ring(Value<TDT>(tx_.tail()));
+  regs_.Write(mrqc_);
 }
 
-// 7.2.2.3: POPTS and PAYLEN, which count in a frame's first descriptor. PAYLEN
-// is without the headers when they are copied before each segment.
-uint64_t Igb::FrameOptions(const TxPiece& first) {
-  if (!first.checksum) return tx::Paylen(first.frame_bytes);
-  if (first.segment_bytes == 0) {
-    return tx::Paylen(first.frame_bytes) | tx::TXSM;
-  }
-  return tx::Paylen(first.frame_bytes - first.header_bytes) | tx::TXSM |
-         (first.ipv6 ? 0 : tx::IXSM);
+// 8.10, RXCSUM.PCSD: the place in the descriptor is the hash's, not that of a
+// checksum which nobody asks for; RSS is on only with it.
+Value<RXCSUM> Igb::RxChecksum() const {
+  return RXCSUM::TUOFLD(config_.rx_checksum) |
+         RXCSUM::PCSD(mrqc_ != Value<MRQC>());
 }
-
-// 7.2.2.2: a queue keeps its context until another comes. A session asks for
-// the same one mostly.
-//
-// Of a checksum alone, where the L4 header begins is all that matters:
-// TUCMD.IPV4 is for header checksums and segmentation.
-void Igb::PutContext(const TxPiece& first) {
-  const TxContext wanted = {.checksum_start = first.checksum_start,
-                            .checksum_position = first.checksum_position,
-                            .segment_bytes = first.segment_bytes,
-                            .header_bytes = first.header_bytes,
-                            .ipv6 = first.ipv6};
-  if (wanted == tx_context_) return;
-  tx_context_ = wanted;
-  const uint32_t l4 = first.checksum_start;
-  const uint32_t mac_bytes = std::min(l4, kMacHeaderBytes);
-  const bool tcp = first.checksum_position - l4 == kTcpChecksumOffset;
-  uint64_t command =
-      tx::DEXT | tx::DTYP_CONTEXT | (tcp ? tx::L4T_TCP : tx::L4T_UDP);
-  if (first.segment_bytes != 0) {
-    command |= tx::L4Len(first.header_bytes - l4) |
-               tx::Mss(first.segment_bytes) | (first.ipv6 ? 0 : tx::TUCMD_IPV4);
-  }
-  tx_.PutContext(tx::Lengths(mac_bytes, l4 - mac_bytes), command);
-}
-
-size_t Igb::TxReap(std::span<TxDone> out) { return tx_.Reap(tx::kErrors, out); }
 
 IrqResult Igb::HandleIrq(uint32_t vector) {
-  if (vector >= kVectors) return {};
-  const uint32_t bit = uint32_t{1} << vector;
-  // It should have masked itself. Emulations may not, and a device that lies
-  // will not.
-  if ((fired_ & bit) != 0) regs_.Write(EIMC::VECTORS(bit));
-  fired_ |= bit;
-  if (vector != kOtherVector) return {.traffic = true};
+  if (vector != OtherVector()) return {};
+  // It should have masked itself, see IgbQueue::HandleIrq.
+  if (other_fired_) regs_.Write(EIMC::VECTORS(OtherBit()));
+  other_fired_ = true;
   // Which cause it was could only be read from ICR, and that is a round trip.
   // So both are looked after, and the vector stays masked until the next
   // statistics: a flood of frames would raise RXMISS for each, a flapping link
@@ -422,22 +434,14 @@ IrqResult Igb::HandleIrq(uint32_t vector) {
   return {.link = true, .statistics = true};
 }
 
-void Igb::ArmIrqs() {
-  constexpr uint32_t kQueues = 1u << kRxVector | 1u << kTxVector;
-  const uint32_t due = fired_ & kQueues;
-  if (due == 0) return;
-  fired_ &= ~due;
-  regs_.Write(EIMS::VECTORS(due));
-}
-
 LinkStatus Igb::Link() { return intel::LinkOf(regs_.Read<STATUS>()); }
 
 DeviceStatistics Igb::ReadStatistics() {
   // In this order, a miss after the read interrupts again; a change of the link
   // since the last look does so now.
   regs_.Clear(ICR::RXMISS(1));
-  fired_ &= ~(1u << kOtherVector);
-  if (started_) regs_.Write(EIMS::VECTORS(1u << kOtherVector));
+  other_fired_ = false;
+  if (started_) regs_.Write(EIMS::VECTORS(OtherBit()));
   const Value<MPC> missed = regs_.ReadAndClear<MPC>();
   return {.rx_missed = ReadsAsGone(missed) ? 0 : missed.bits()};
 }
@@ -446,8 +450,8 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   started_ = false;
   ShutDmaOff();
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
-  StopReport report =
-      intel::CountLeftovers(rx_, Format(), rx_buffer_bytes_, tx_, tx::kErrors);
+  StopReport report;
+  for (IgbQueue& queue : queues_) Add(queue.TakeLeftovers(), &report);
   report.rx_missed = ReadStatistics().rx_missed;
   if (reset_drops_link_) {
     CO_RETURN_IF_ERROR(co_await EmptyQueues());
@@ -455,8 +459,7 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
     CO_RETURN_IF_ERROR(co_await Reset());
   }
   // No stale frame: no descriptor of before is left either.
-  rx_.Clear();
-  tx_.Clear();
+  for (IgbQueue& queue : queues_) queue.Clear();
   InitRx();
   InitTx();
   InitIrq();
@@ -469,19 +472,25 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
 // bus request is pending (DisableBusMaster).
 Task<absl::Status> Igb::EmptyQueues() {
   regs_.HoldWrites();
-  regs_.Write(Value<RXDCTL>());
-  regs_.Write(Value<TXDCTL>());
+  for (uint32_t i = 0; i < running_; ++i) {
+    regs_.Write(Value<RXDCTL>(), i);
+    regs_.Write(Value<TXDCTL>(), i);
+  }
   const uint64_t deadline_ns = MonotonicNs() + kQueueDeadlineNs;
-  while (regs_.Read<RXDCTL>()[RXDCTL::ENABLE] != 0 ||
-         regs_.Read<TXDCTL>()[TXDCTL::ENABLE] != 0) {
-    if (MonotonicNs() > deadline_ns) co_return co_await Reset();
-    co_await context_.loop.Sleep(kPoll);
+  for (uint32_t i = 0; i < running_; ++i) {
+    while (regs_.Read<RXDCTL>(i)[RXDCTL::ENABLE] != 0 ||
+           regs_.Read<TXDCTL>(i)[TXDCTL::ENABLE] != 0) {
+      if (MonotonicNs() > deadline_ns) co_return co_await Reset();
+      co_await context_.loop.Sleep(kPoll);
+    }
   }
   regs_.HoldWrites();
-  regs_.Write(Value<RDH>());
-  regs_.Write(Value<RDT>());
-  regs_.Write(Value<TDH>());
-  regs_.Write(Value<TDT>());
+  for (uint32_t i = 0; i < running_; ++i) {
+    regs_.Write(Value<RDH>(), i);
+    regs_.Write(Value<RDT>(), i);
+    regs_.Write(Value<TDH>(), i);
+    regs_.Write(Value<TDT>(), i);
+  }
   regs_.Write(ctrl_);
   ForgetRings();
   co_return absl::OkStatus();
@@ -510,8 +519,7 @@ Task<absl::Status> Igb::Detach() {
   multicast_.CancelClear();
   // The ring addresses go with it.
   CO_RETURN_IF_ERROR(co_await Reset());
-  rx_.Detach();
-  tx_.Detach();
+  for (IgbQueue& queue : queues_) queue.Detach();
   context_.platform.FreeDma(std::exchange(memory_, DmaMemory()));
   co_return absl::OkStatus();
 }

@@ -1,27 +1,29 @@
 // The driver of the Intel 82576 (8086:10c9).
 //
-// One rx and one tx queue of the sixteen; advanced descriptors, rx frames in
-// buffers of one piece each; a context descriptor before a frame that asks for
-// another checksum or segmentation than the one before; three MSI-X vectors:
-// rx, tx, everything else.
+// As many queue pairs of the sixteen as a session may have lanes, up to eight,
+// over which RSS spreads flows; advanced descriptors, rx frames in buffers of
+// one piece each; a context descriptor before a frame that asks for another
+// checksum or segmentation than the one before; an MSI-X vector for each queue
+// pair, and one for everything else.
 //
-// Not here, because: RSS and more queues (a session has one pair of rings),
-// virtual functions and VMDq (config space is the platform's, S3), the EEPROM,
-// flow control, VLAN offload, header split (nobody looks at headers), time
-// stamps, IPsec and MACsec (frames pass as they are), wake-up and manageability
-// (the machine's firmware owns them). The PHY is left alone but for one that
-// was never told to negotiate, see phy.h.
+// Not here, because: more queues (each costs rings, and a grant has room for so
+// many descriptors), virtual functions and VMDq (config space is the
+// platform's, S3), the EEPROM, flow control, VLAN offload, header split (nobody
+// looks at headers), time stamps, IPsec and MACsec (frames pass as they are),
+// wake-up and manageability (the machine's firmware owns them). The PHY is left
+// alone but for one that was never told to negotiate, see phy.h.
 #ifndef BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 #define BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
-#include <span>
 
 #include "absl/strings/string_view.h"
 #include "nic_driver/framework/dma_memory.h"
 #include "nic_driver/framework/driver.h"
 #include "nic_driver/framework/registers.h"
+#include "nic_driver/igb/igb_queue.h"
 #include "nic_driver/igb/igb_regs.h"
 #include "nic_driver/igb/phy.h"
 #include "nic_driver/intel/descriptor_rings.h"
@@ -29,12 +31,13 @@
 
 namespace bulkhead::nic_driver {
 
-class Igb final : public SingleQueueDriver {
+class Igb final : public Driver {
  public:
   static constexpr absl::string_view kName = "igb";
   static constexpr uint32_t kRxEntries = intel::kRxEntries;
   static constexpr uint32_t kTxEntries = intel::kTxEntries;
   static constexpr uint32_t kContextReserve = intel::kContextReserve;
+  static constexpr uint32_t kMaxQueues = 8;
 
   static std::unique_ptr<Igb> Create(const DriverContext& context);
 
@@ -45,15 +48,12 @@ class Igb final : public SingleQueueDriver {
                                          uint32_t queues) override;
   Task<absl::StatusOr<StopReport>> Stop() override;
 
-  size_t RxRoom() const override;
-  void RxRefill(std::span<const RxBuffer> buffers) override;
-  size_t RxHarvest(std::span<RxPiece> out) override;
-  size_t TxRoom() const override;
-  void TxSubmit(std::span<const TxPiece> pieces) override;
-  size_t TxReap(std::span<TxDone> out) override;
+  Queue& queue(uint32_t index) override { return queues_[index]; }
+  uint32_t QueueOf(uint32_t vector) const override {
+    return vector < QueueCount() ? vector : kControl;
+  }
 
   IrqResult HandleIrq(uint32_t vector) override;
-  void ArmIrqs() override;
   LinkStatus Link() override;
   DeviceStatistics ReadStatistics() override;
 
@@ -61,22 +61,11 @@ class Igb final : public SingleQueueDriver {
   void Shutdown() override;
 
  private:
-  // What a queue remembers of its last context descriptor.
-  struct TxContext {
-    uint16_t checksum_start = 0;
-    uint16_t checksum_position = 0;  // 0: there was none.
-    uint16_t segment_bytes = 0;
-    uint16_t header_bytes = 0;
-    bool ipv6 = false;
+  explicit Igb(const DriverContext& context);
 
-    bool operator==(const TxContext&) const = default;
-  };
-
-  explicit Igb(const DriverContext& context)
-      : context_(context),
-        regs_(context.device, igb::kRegisterBar),
-        phy_(context.loop, regs_),
-        multicast_(context.loop, regs_) {}
+  uint32_t QueueCount() const { return static_cast<uint32_t>(queues_.size()); }
+  uint32_t OtherVector() const { return QueueCount(); }
+  uint32_t OtherBit() const { return 1u << OtherVector(); }
 
   Task<absl::Status> Reset();
   Task<absl::StatusOr<MacAddress>> ReadMac();
@@ -92,16 +81,16 @@ class Igb final : public SingleQueueDriver {
   void WriteModeration();
   Value<igb::RCTL> ReceiveControl() const;
   void WriteMaxLength();
-  static uint64_t FrameOptions(const TxPiece& first);
-  void PutContext(const TxPiece& first);
-  intel::RxFormat Format() const;
+  void SpreadFlows();
+  Value<igb::RXCSUM> RxChecksum() const;
+  void ExpectFrames();
 
   DriverContext context_;
   Registers regs_;
   igb::Phy phy_;
-  DmaMemory memory_;  // The rx ring, then the tx ring.
-  intel::RxRing rx_;
-  intel::TxRing tx_;
+  DmaMemory memory_;                  // Each queue's rings.
+  std::deque<igb::IgbQueue> queues_;  // Never moved: others refer to them.
+  uint32_t running_ = 1;              // Queues that Start turned on.
 
   NicConfig config_;
   uint32_t rx_buffer_bytes_ = 2048;
@@ -110,10 +99,10 @@ class Igb final : public SingleQueueDriver {
   Value<igb::CTRL> ctrl_;          // As last written.
   Value<igb::TCTL> tctl_;          // As a reset leaves it.
   Value<igb::RCTL> rctl_;          // As last written.
+  Value<igb::MRQC> mrqc_;          // As last written.
   intel::MulticastTable<igb::MTA, igb::STATUS> multicast_;
-  TxContext tx_context_;
 
-  uint32_t fired_ = 0;  // Vectors that fired and were not armed since.
+  bool other_fired_ = false;  // And was not armed since.
 };
 
 }  // namespace bulkhead::nic_driver

@@ -1,7 +1,7 @@
 // Registers and descriptors of the Intel 82576, in the order of its datasheet
 // ("Intel 82576EB Gigabit Ethernet Controller Datasheet", revision 2.87). Names
 // are the datasheet's; only what the driver uses is here. Registers that exist
-// once for each queue are those of queue 0.
+// once for each queue are arrays, 0x40 bytes apart.
 #ifndef BULKHEAD_NIC_DRIVER_IGB_IGB_REGS_H_
 #define BULKHEAD_NIC_DRIVER_IGB_IGB_REGS_H_
 
@@ -11,6 +11,10 @@
 #include "nic_driver/intel/descriptors.h"
 
 namespace bulkhead::nic_driver::igb {
+
+// Of each of the 16 queues.
+template <uint32_t kOffsetOfQueue0>
+struct QueueRegister : RegisterArray<kOffsetOfQueue0, ReadWrite, 16, 0x40> {};
 
 // All registers are in BAR 0, 128 KiB (8.1).
 constexpr int kRegisterBar = 0;
@@ -136,20 +140,20 @@ struct RCTL : Register<0x00100, ReadWrite> {
   static constexpr Bit<RCTL, 26> SECRC{};       // Strip the FCS.
 };
 // Split and Replication Receive Control.
-struct SRRCTL : Register<0x0C00C, ReadWrite> {
+struct SRRCTL : QueueRegister<0x0C00C> {
   static constexpr Field<SRRCTL, 0, 7> BSIZEPACKET{};  // KiB; 0: RCTL.BSIZE.
   static constexpr Field<SRRCTL, 25, 3> DESCTYPE{};    // 1: advanced, one
                                                        // buffer.
   static constexpr Bit<SRRCTL, 31> DROP_EN{};
 };
 // Ring: base, length in bytes, head, tail.
-struct RDBAL : Register<0x0C000, ReadWrite> {};
-struct RDBAH : Register<0x0C004, ReadWrite> {};
-struct RDLEN : Register<0x0C008, ReadWrite> {};
-struct RDH : Register<0x0C010, ReadWrite> {};
-struct RDT : Register<0x0C018, ReadWrite> {};
+struct RDBAL : QueueRegister<0x0C000> {};
+struct RDBAH : QueueRegister<0x0C004> {};
+struct RDLEN : QueueRegister<0x0C008> {};
+struct RDH : QueueRegister<0x0C010> {};
+struct RDT : QueueRegister<0x0C018> {};
 // When descriptors are fetched and written back.
-struct RXDCTL : Register<0x0C028, ReadWrite> {
+struct RXDCTL : QueueRegister<0x0C028> {
   static constexpr Field<RXDCTL, 0, 5> PTHRESH{};
   static constexpr Field<RXDCTL, 8, 5> HTHRESH{};
   static constexpr Field<RXDCTL, 16, 5> WTHRESH{};
@@ -159,6 +163,7 @@ struct RXDCTL : Register<0x0C028, ReadWrite> {
 struct RXCSUM : Register<0x05000, ReadWrite> {
   static constexpr Bit<RXCSUM, 8> IPOFLD{};
   static constexpr Bit<RXCSUM, 9> TUOFLD{};
+  static constexpr Bit<RXCSUM, 13> PCSD{};  // RSS hash in its place.
 };
 // Receive Long Packet Maximum Length, FCS and tags included.
 struct RLPML : Register<0x05004, ReadWrite> {};
@@ -171,6 +176,27 @@ struct RAH0 : Register<0x05404, ReadWrite> {
   static constexpr Bit<RAH0, 31> AV{};            // Address valid.
 };
 
+// Multiple Receive Queues Command: how frames find their queue, and what of
+// them is hashed for it.
+struct MRQC : Register<0x05818, ReadWrite> {
+  static constexpr uint32_t kRss = 2;
+  static constexpr Field<MRQC, 0, 3> MODE{};
+  static constexpr Bit<MRQC, 16> TCP_IPV4{};
+  static constexpr Bit<MRQC, 17> IPV4{};
+  static constexpr Bit<MRQC, 20> IPV6{};
+  static constexpr Bit<MRQC, 21> TCP_IPV6{};
+};
+// Redirection Table: 128 entries, four in each. The low bits of a hash pick
+// one.
+struct RETA : RegisterArray<0x05C00, ReadWrite, 32> {
+  static constexpr Field<RETA, 0, 4> ENTRY0{};
+  static constexpr Field<RETA, 8, 4> ENTRY1{};
+  static constexpr Field<RETA, 16, 4> ENTRY2{};
+  static constexpr Field<RETA, 24, 4> ENTRY3{};
+};
+// RSS Random Key: 40 bytes, the first in the lowest bits of the first.
+struct RSSRK : RegisterArray<0x05C80, ReadWrite, 10> {};
+
 // --- 8.12 Transmit registers
 
 // Transmit Control. Reserved bits keep what a reset gives them.
@@ -180,12 +206,12 @@ struct TCTL : Register<0x00400, ReadWrite> {
   static constexpr Field<TCTL, 4, 8> CT{};  // Collision threshold.
   static constexpr Bit<TCTL, 24> RTLC{};    // Retransmit on late collision.
 };
-struct TDBAL : Register<0x0E000, ReadWrite> {};
-struct TDBAH : Register<0x0E004, ReadWrite> {};
-struct TDLEN : Register<0x0E008, ReadWrite> {};
-struct TDH : Register<0x0E010, ReadWrite> {};
-struct TDT : Register<0x0E018, ReadWrite> {};
-struct TXDCTL : Register<0x0E028, ReadWrite> {
+struct TDBAL : QueueRegister<0x0E000> {};
+struct TDBAH : QueueRegister<0x0E004> {};
+struct TDLEN : QueueRegister<0x0E008> {};
+struct TDH : QueueRegister<0x0E010> {};
+struct TDT : QueueRegister<0x0E018> {};
+struct TXDCTL : QueueRegister<0x0E028> {
   static constexpr Field<TXDCTL, 0, 5> PTHRESH{};
   static constexpr Field<TXDCTL, 8, 5> HTHRESH{};
   static constexpr Field<TXDCTL, 16, 5> WTHRESH{};

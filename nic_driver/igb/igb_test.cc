@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
+#include <tuple>
 #include <vector>
 
 #include "nic_driver/framework/fake_device.h"
@@ -46,9 +48,14 @@ class IgbTest : public ::testing::Test {
     driver_ = Make(0x10c9, 3);
   }
 
-  std::unique_ptr<Igb> Make(uint16_t device, uint32_t vectors) {
-    return Igb::Create(DriverContext{
-        *loop_, device_, dma_, {"0000:01:00.0", 0x8086, device}, vectors});
+  std::unique_ptr<Igb> Make(uint16_t device, uint32_t vectors,
+                            uint32_t queues = 1) {
+    return Igb::Create(DriverContext{*loop_,
+                                     device_,
+                                     dma_,
+                                     {"0000:01:00.0", 0x8086, device},
+                                     vectors,
+                                     queues});
   }
 
   void Up(uint32_t rx_buffer_bytes = 2048) {
@@ -69,7 +76,7 @@ class IgbTest : public ::testing::Test {
     for (uint32_t i = 0; i < count; ++i) {
       buffers.push_back({0x9000'0000 + i * 2048, i});
     }
-    driver_->RxRefill(buffers);
+    driver_->queue(0).RxRefill(buffers);
   }
 
   // As the device writes it back.
@@ -79,12 +86,12 @@ class IgbTest : public ::testing::Test {
 
   std::vector<RxPiece> Harvest() {
     std::vector<RxPiece> pieces(kBatchPieces);
-    pieces.resize(driver_->RxHarvest(pieces));
+    pieces.resize(driver_->queue(0).RxHarvest(pieces));
     return pieces;
   }
   std::vector<TxDone> Reap() {
     std::vector<TxDone> pieces(kBatchPieces);
-    pieces.resize(driver_->TxReap(pieces));
+    pieces.resize(driver_->queue(0).TxReap(pieces));
     return pieces;
   }
 
@@ -101,7 +108,7 @@ class IgbTest : public ::testing::Test {
 TEST_F(IgbTest, ProbesItsOwnDeviceOnly) {
   EXPECT_TRUE(driver_->Probe().ok());
   EXPECT_FALSE(Make(0x10ca, 3)->Probe().ok());
-  EXPECT_FALSE(Make(0x10c9, 2)->Probe().ok()) << "too few vectors";
+  EXPECT_FALSE(Make(0x10c9, 1)->Probe().ok()) << "too few vectors";
   EXPECT_TRUE(device_.log().empty()) << "Probe touched the device";
 }
 
@@ -238,7 +245,7 @@ TEST_F(IgbTest, StopKeepsALinkThatAResetWouldDrop) {
   EXPECT_EQ(device_[kRdt], 0u);
   EXPECT_EQ(rx_[0].address, 0u);
   EXPECT_EQ(Value<CTRL>(device_[kCtrl])[CTRL::GIO_MASTER_DISABLE], 0u);
-  EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 1);
+  EXPECT_EQ(driver_->queue(0).RxRoom(), Igb::kRxEntries - 1);
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
 }
 
@@ -297,9 +304,9 @@ TEST_F(IgbTest, SaysTheSizeOfRxBuffers) {
 
 TEST_F(IgbTest, RefillWritesDescriptorsThenOneDoorbell) {
   Up();
-  EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 1);
+  EXPECT_EQ(driver_->queue(0).RxRoom(), Igb::kRxEntries - 1);
   GiveRxBuffers(5);
-  EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 6);
+  EXPECT_EQ(driver_->queue(0).RxRoom(), Igb::kRxEntries - 6);
   EXPECT_EQ(rx_[4].address, 0x9000'2000u);
   EXPECT_EQ(rx_[4].status, 0u);
   EXPECT_EQ(device_.log(), (std::vector<FakeDevice::Access>{
@@ -363,7 +370,7 @@ constexpr uint64_t kData = tx::DEXT | tx::DTYP_DATA | tx::IFCS;
 // RS is in the last descriptor of each frame, and a frame is reaped as a whole.
 TEST_F(IgbTest, SubmitsAndReapsFrames) {
   Up();
-  driver_->TxSubmit(std::vector<TxPiece>{
+  driver_->queue(0).TxSubmit(std::vector<TxPiece>{
       {.iova = 0x1000, .buffer = 7, .length = 60, .frame_bytes = 60},
       {.iova = 0x2000,
        .buffer = 8,
@@ -386,7 +393,7 @@ TEST_F(IgbTest, SubmitsAndReapsFrames) {
   EXPECT_EQ(done[0].buffer, 8u);
   EXPECT_TRUE(done[0].more);
   EXPECT_EQ(done[1].length, 50u);
-  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
+  EXPECT_EQ(driver_->queue(0).TxRoom(), kAllTxRoom);
 }
 
 // A context comes before the first frame that needs it, and again only when
@@ -411,7 +418,7 @@ TEST_F(IgbTest, PutsContextsBeforeChecksums) {
   tcp6.checksum_position = 70;
   TxPiece whole = rest;
   whole.frame_bytes = tcp6.frame_bytes = 30;
-  driver_->TxSubmit(std::vector<TxPiece>{udp, rest, whole, tcp6});
+  driver_->queue(0).TxSubmit(std::vector<TxPiece>{udp, rest, whole, tcp6});
   EXPECT_EQ(tx_[0].address, 14u << 9 | 20);
   EXPECT_EQ(tx_[0].command, tx::DEXT | tx::DTYP_CONTEXT | tx::L4T_UDP);
   EXPECT_EQ(tx_[1].command, kData | 40 | tx::Paylen(70) | tx::TXSM);
@@ -427,7 +434,7 @@ TEST_F(IgbTest, PutsContextsBeforeChecksums) {
   for (uint32_t i = 0; i < 4; ++i) {
     EXPECT_EQ(done[i].buffer, i < 2 ? i + 1 : i);
   }
-  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
+  EXPECT_EQ(driver_->queue(0).TxRoom(), kAllTxRoom);
 }
 
 // A segment that the NIC cuts up: how, is in the context; over IPv6 there is no
@@ -454,7 +461,7 @@ TEST_F(IgbTest, DescribesSegmentsInAContext) {
   v6.header_bytes = 74;
   v6.frame_bytes = 1000;
   v6.ipv6 = true;
-  driver_->TxSubmit(std::vector<TxPiece>{first, second, v6});
+  driver_->queue(0).TxSubmit(std::vector<TxPiece>{first, second, v6});
   constexpr uint64_t kContext = tx::DEXT | tx::DTYP_CONTEXT | tx::L4T_TCP;
   EXPECT_EQ(tx_[0].address, 14u << 9 | 20);
   EXPECT_EQ(tx_[0].command, kContext | tx::TUCMD_IPV4 | uint64_t{32} << 40 |
@@ -477,7 +484,7 @@ TEST_F(IgbTest, DescribesSegmentsInAContext) {
 TEST_F(IgbTest, ContextsNeverOverrunTheRing) {
   Up();
   uint32_t submitted = 0;
-  while (driver_->TxRoom() >= kBatchPieces) {
+  while (driver_->queue(0).TxRoom() >= kBatchPieces) {
     std::vector<TxPiece> batch(kBatchPieces);
     for (TxPiece& piece : batch) {
       piece = {.iova = 1, .buffer = submitted, .length = 60, .checksum = true};
@@ -485,7 +492,7 @@ TEST_F(IgbTest, ContextsNeverOverrunTheRing) {
       piece.checksum_position =
           static_cast<uint16_t>(piece.checksum_start + 16);
     }
-    driver_->TxSubmit(batch);
+    driver_->queue(0).TxSubmit(batch);
   }
   EXPECT_EQ(device_[kTdt], 2 * submitted);
   EXPECT_LT(2 * submitted, Igb::kTxEntries);
@@ -535,24 +542,24 @@ TEST_F(IgbTest, ClearsTheMulticastTableAfterTheStart) {
 // An interrupt of a queue costs no register access until it is armed again.
 TEST_F(IgbTest, ArmsOnlyWhatFired) {
   Up();
-  driver_->ArmIrqs();
+  driver_->queue(0).ArmIrqs();
   EXPECT_TRUE(device_.log().empty());
-  EXPECT_TRUE(driver_->HandleIrq(0).traffic);
-  EXPECT_TRUE(driver_->HandleIrq(1).traffic);
+  EXPECT_EQ(driver_->QueueOf(0), 0u);
+  EXPECT_TRUE(driver_->queue(0).HandleIrq(0).traffic);
   EXPECT_TRUE(device_.log().empty());
-  driver_->ArmIrqs();
+  driver_->queue(0).ArmIrqs();
   EXPECT_EQ(
       device_.log(),
-      (std::vector<FakeDevice::Access>{{FakeDevice::Verb::kWrite, kEims, 3}}));
-  driver_->ArmIrqs();
+      (std::vector<FakeDevice::Access>{{FakeDevice::Verb::kWrite, kEims, 1}}));
+  driver_->queue(0).ArmIrqs();
   EXPECT_EQ(device_.log().size(), 1u);
 }
 
 // A device that does not mask by itself is told to.
 TEST_F(IgbTest, MasksWhatFiresAgain) {
   Up();
-  EXPECT_TRUE(driver_->HandleIrq(0).traffic);
-  EXPECT_TRUE(driver_->HandleIrq(0).traffic);
+  EXPECT_TRUE(driver_->queue(0).HandleIrq(0).traffic);
+  EXPECT_TRUE(driver_->queue(0).HandleIrq(0).traffic);
   EXPECT_EQ(
       device_.log(),
       (std::vector<FakeDevice::Access>{{FakeDevice::Verb::kWrite, kEimc, 1}}));
@@ -560,17 +567,83 @@ TEST_F(IgbTest, MasksWhatFiresAgain) {
 
 TEST_F(IgbTest, OtherCausesAreLookedAfterAndStaySilent) {
   Up();
-  const IrqResult result = driver_->HandleIrq(2);
+  EXPECT_EQ(driver_->QueueOf(1), Driver::kControl);
+  const IrqResult result = driver_->HandleIrq(1);
   EXPECT_TRUE(result.link);
   EXPECT_TRUE(result.statistics);
-  driver_->ArmIrqs();
+  driver_->queue(0).ArmIrqs();
   for (const FakeDevice::Access& access : device_.log()) {
     EXPECT_NE(access.offset, kEims) << "armed at once";
   }
   device_[0x4010] = 5;
   EXPECT_EQ(driver_->ReadStatistics().rx_missed, 5u);
-  EXPECT_EQ(device_[kEims], 4u);
-  EXPECT_EQ(driver_->HandleIrq(3).traffic, false);
+  EXPECT_EQ(device_[kEims], 2u);
+  EXPECT_EQ(driver_->HandleIrq(2).link, false);
+}
+
+// Of several queues, each has its rings, its tails and its vector; RSS names
+// those that are in use, and no other.
+TEST_F(IgbTest, SpreadsFlowsOverTheQueuesThatAreInUse) {
+  driver_ = Make(0x10c9, 10, 4);
+  auto facts = RunToEnd(*loop_, driver_->Attach());
+  ASSERT_TRUE(facts.ok()) << facts.status();
+  EXPECT_EQ(facts->queues, 4u);
+  ASSERT_EQ(dma_.areas.size(), 1u);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 3)).ok());
+  std::set<uint32_t> named;
+  for (uint32_t i = 0; i < 128; ++i) {
+    named.insert(device_[0x5c00 + i / 4 * 4] >> i % 4 * 8 & 0xff);
+  }
+  EXPECT_EQ(named, (std::set<uint32_t>{0, 1, 2}));
+  EXPECT_EQ(device_[0x5818] & 7, 2u) << "MRQC: RSS";
+  EXPECT_NE(device_[0x5000] & 1 << 13, 0u) << "RXCSUM.PCSD";
+  std::set<uint32_t> rings;
+  for (uint32_t i = 0; i < 4; ++i) {
+    const uint32_t at = 0x40 * i;
+    rings.insert({device_[0xc000 + at], device_[0xe000 + at]});
+    EXPECT_EQ(device_[kRxdctl + at] >> 25 & 1, i < 3 ? 1u : 0u) << i;
+    EXPECT_EQ(device_[0xe028 + at] >> 25 & 1, i < 3 ? 1u : 0u) << i;
+    EXPECT_EQ(device_[0x1700 + 4 * i], (0x80u | i) << 8 | 0x80u | i);
+    EXPECT_EQ(driver_->QueueOf(i), i);
+  }
+  EXPECT_EQ(rings.size(), 8u) << "rings overlap";
+  EXPECT_EQ(driver_->QueueOf(4), Driver::kControl);
+  device_.ClearLog();
+  const std::vector<RxBuffer> buffers(5);
+  driver_->queue(2).RxRefill(buffers);
+  driver_->queue(2).HandleIrq(2);
+  driver_->queue(2).ArmIrqs();
+  EXPECT_EQ(device_.log(), (std::vector<FakeDevice::Access>{
+                               {FakeDevice::Verb::kDoorbell, kRdt + 0x80, 5},
+                               {FakeDevice::Verb::kWrite, kEims, 4}}));
+  EXPECT_EQ(driver_->queue(0).RxRoom(), Igb::kRxEntries - 1);
+}
+
+// A session of one lane after one of several: no frame goes astray.
+TEST_F(IgbTest, GoesBackToOneQueue) {
+  driver_ = Make(0x10c9, 10, 2);
+  // Its resets drop the link, so that Stop does without one.
+  const PhyOf phy(device_, false);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 2)).ok());
+  EXPECT_NE(device_[0x5818], 0u);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Stop()).ok());
+  EXPECT_EQ(device_[kRxdctl + 0x40], 0u);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Start(2048, 1)).ok());
+  EXPECT_EQ(device_[0x5818], 0u);
+  EXPECT_EQ(device_[kRxdctl + 0x40], 0u);
+}
+
+// More queues than vectors, or than it knows how to use: fewer will do.
+TEST_F(IgbTest, UsesAsManyQueuesAsItHasVectorsFor) {
+  for (const auto& [vectors, asked, used] :
+       {std::tuple{3u, 4u, 2u}, {2u, 4u, 1u}, {25u, 16u, 8u}}) {
+    driver_ = Make(0x10c9, vectors, asked);
+    auto facts = RunToEnd(*loop_, driver_->Attach());
+    ASSERT_TRUE(facts.ok());
+    EXPECT_EQ(facts->queues, used);
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());
+  }
 }
 
 // Stop counts what the rings still held, forgets it and leaves zeroed rings.
@@ -580,7 +653,7 @@ TEST_F(IgbTest, S8_StopCountsWhatWasLeft) {
   Receive(0, 60);
   Receive(1, 60, 0);
   Receive(2, 60);
-  driver_->TxSubmit(
+  driver_->queue(0).TxSubmit(
       std::vector<TxPiece>{{.iova = 1, .buffer = 1, .length = 60},
                            {.iova = 1, .buffer = 2, .length = 70, .more = true},
                            {.iova = 1, .buffer = 3, .length = 60}});
@@ -595,8 +668,8 @@ TEST_F(IgbTest, S8_StopCountsWhatWasLeft) {
   EXPECT_EQ(report->tx_unsent_frames, 1u);
   EXPECT_EQ(rx_[0].address, 0u);
   EXPECT_EQ(tx_[0].command, 0u);
-  EXPECT_EQ(driver_->RxRoom(), Igb::kRxEntries - 1);
-  EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
+  EXPECT_EQ(driver_->queue(0).RxRoom(), Igb::kRxEntries - 1);
+  EXPECT_EQ(driver_->queue(0).TxRoom(), kAllTxRoom);
 }
 
 // Bus requests that never end do not keep Stop from its end.
