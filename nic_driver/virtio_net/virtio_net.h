@@ -25,9 +25,10 @@
 // Not here, because: TCP segmentation (a session's pseudo header sum leaves the
 // length out, as Intel's cards want it; virtio's has it in, and nobody here may
 // touch the frame), receive coalescing (the session has no flag for it), VLAN
-// filter (all tags pass without it), multi-queue (a session is one queue),
-// announcements (the platform's business), indirect descriptors (chains are
-// short, and each would cost the device another read).
+// filter (all tags pass without it), multi-queue (QEMU's device has it over
+// TAPs only, so that nobody but our own model could judge it), announcements
+// (the platform's business), indirect descriptors (chains are short, and each
+// would cost the device another read).
 #ifndef BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 #define BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 
