@@ -4,8 +4,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -133,6 +135,39 @@ absl::Status EndSupervisor(const RunningSupervisor& supervisor,
                    ") does not end even by SIGKILL: it hangs in the kernel"));
 }
 
+// Where the platform service writes down what it took, while it has it
+// (function_taker.h, interface_taker.h).
+constexpr const char* kRecords[] = {"/taken", "/taken_interfaces"};
+
+bool HasTaken(const std::string& run_dir) {
+  return std::any_of(std::begin(kRecords), std::end(kRecords),
+                     [&](const char* records) {
+                       return ::access((run_dir + records).c_str(), F_OK) == 0;
+                     });
+}
+
+// Cards and interfaces that a killed system left as it had them, and its guard
+// with it: the kernel gets them back as they were (S10).
+absl::Status GiveBackWhatIsTaken(const Context& context) {
+  const std::string& run_dir = context.run_dir.path();
+  if (!HasTaken(run_dir)) return absl::OkStatus();
+  const std::string platform =
+      context.bin_dir + "/platform_service/platform_service";
+  RETURN_IF_ERROR(CheckProgram(platform));
+  ASSIGN_OR_RETURN(
+      const pid_t pid,
+      Spawn({platform, absl::StrCat("--run_dir=", run_dir), "--give_back"},
+            STDERR_FILENO));
+  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!AwaitExit(pidfd.get(), kGiveBackMs) || HasTaken(run_dir)) {
+    return absl::InternalError(absl::StrCat(
+        "give the cards and interfaces in ", run_dir,
+        "/taken* back to the kernel: it did not succeed; are you root? "
+        "`bulkhead down` tries again"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RunningSupervisor> StartSupervisor(
@@ -171,31 +206,6 @@ absl::StatusOr<RunningSupervisor> StartSupervisor(
   return RunningSupervisor{.pid = pid, .pidfd = std::move(pidfd)};
 }
 
-// Real cards that a killed system left with VFIO: the kernel's drivers get them
-// back (S10).
-absl::Status GiveBackCards(const Context& context) {
-  const std::string& run_dir = context.run_dir.path();
-  if (::access((run_dir + "/taken").c_str(), F_OK) != 0) {
-    return absl::OkStatus();
-  }
-  const std::string platform =
-      context.bin_dir + "/platform_service/platform_service";
-  RETURN_IF_ERROR(CheckProgram(platform));
-  ASSIGN_OR_RETURN(
-      const pid_t pid,
-      Spawn({platform, absl::StrCat("--run_dir=", run_dir), "--give_back"},
-            STDERR_FILENO));
-  const UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!AwaitExit(pidfd.get(), kGiveBackMs) ||
-      ::access((run_dir + "/taken").c_str(), F_OK) == 0) {
-    return absl::InternalError(absl::StrCat(
-        "give the cards in ", run_dir,
-        "/taken back to the kernel's drivers: it did not succeed; are you "
-        "root? `bulkhead down` tries again"));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<ShutDownReport> ShutDown(const Context& context) {
   ShutDownReport report;
   ASSIGN_OR_RETURN(const auto running, context.run_dir.FindSupervisor());
@@ -203,7 +213,7 @@ absl::StatusOr<ShutDownReport> ShutDown(const Context& context) {
     report.ran = true;
     RETURN_IF_ERROR(EndSupervisor(*running, context.run_dir, report));
   }
-  RETURN_IF_ERROR(GiveBackCards(context));
+  RETURN_IF_ERROR(GiveBackWhatIsTaken(context));
   RETURN_IF_ERROR(context.run_dir.RemoveFiles());
   return report;
 }

@@ -62,6 +62,14 @@ expect 1 "refused: there is no instance \`nope\`" "$bin/clients/nic_traffic/nic_
 ! grep -q 'session: refused: open a session' "$work/out" || { cat "$work/out"; status=1; }
 expect 0 "nothing is left" "$bulkhead" down
 
+# S10: the record of an interface that a killed system took is enough for
+# `down`: nobody is left who would give it back. This one is gone altogether.
+mkdir -p -m 700 "$work/run/taken_interfaces"
+printf '%s\n' namespace=bulkhead-nowhere index=7 name=west up=0 gro=1 lro=0 combined=0 rx=2 \
+  >"$work/run/taken_interfaces/7@bulkhead-nowhere"
+expect 0 "no Bulkhead runs" "$bulkhead" down
+[ ! -e "$work/run" ] || { echo "FAIL down left what was taken: $(ls "$work/run")"; status=1; }
+
 # Another user: sees whose it is, and needs no run directory to look at files.
 if [ "$(id -u)" = 0 ]; then
   chmod 755 "$work" && mkdir -m 700 "$work/run" && chmod 644 "$work"/*.yaml
