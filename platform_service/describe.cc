@@ -126,7 +126,12 @@ v1::Instance DescribeInstance(const Instance& instance,
     message.set_generation(process->generation());
     message.set_pid(process->pid());
     message.set_restarts(process->restarts());
-    if (!process->reason().empty()) message.set_reason(process->reason());
+    // Why its last process ended is not why there is none: a NIC that is gone
+    // is waited for.
+    const bool waits = process->phase() == ProcessState::WAITING;
+    if (!process->reason().empty() && !(waits && !instance.reason().empty())) {
+      message.set_reason(process->reason());
+    }
     message.set_spare_ready(process->spare_ready());
     *message.mutable_sandbox_not_applied() = process->not_applied();
     message.set_up_since_ns(process->phase_since_ns());

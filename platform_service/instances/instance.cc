@@ -277,7 +277,8 @@ void Instance::HandleDeath(uint32_t generation, const std::string& cause) {
   dead_generation_ = generation;
   generation_ = generation;
   EndGeneration();
-  reason_ = cause;
+  // Without a device it waits for one, whatever its driver died of.
+  if (device_ready_) reason_ = cause;
   if (phase_ != Phase::kParked) phase_ = Phase::kRecovering;
   if (device_ready_) {
     const absl::Status safe =

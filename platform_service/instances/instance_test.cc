@@ -320,8 +320,11 @@ TEST_F(InstanceTest, S6_SessionOutlivesTheDevice) {
                   .message.has_restart());
   Die();
   EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  // What it waits for, not what its driver died of.
+  EXPECT_EQ(instance_->reason(), "its model died");
   nic_.Plug();
   instance_->OnDeviceUp(instance_->spec().device);
+  EXPECT_EQ(instance_->reason(), "");
   supervisor_.Turn();
   PlayedDriver next = Attach();
   EXPECT_EQ(next.grant.session_size(), 1);
