@@ -20,8 +20,9 @@ bulkhead() { "$bin/clients/bulkhead/bulkhead" "$@"; }
 
 clean_up() {
   local pid
-  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
+  # First, while the lab that it may be in is there.
   bulkhead down >/dev/null 2>&1
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
   rm -rf "$work"
 }
 trap clean_up EXIT
