@@ -28,6 +28,7 @@ absl::StatusOr<std::unique_ptr<XdpQueue>> XdpQueue::Create(
       static_cast<uint32_t>(std::countr_zero(socket.geometry.buffer_bytes));
   queue->rx_base_ = socket.rx_iova;
   queue->busy_poll_ = rings->busy_poll;
+  queue->max_pieces_ = rings->max_pieces;
   queue->rx_given_.resize(socket.geometry.rx_buffers);
   queue->sent_.resize(queue->tx_.capacity());
   queue->sent_at_.resize(socket.geometry.tx_buffers);
@@ -139,15 +140,28 @@ size_t XdpQueue::TxRoom() const {
 }
 
 void XdpQueue::TxSubmit(std::span<const TxPiece> pieces) {
-  for (const TxPiece& piece : pieces) {
-    tx_.Put({piece.iova, piece.length, piece.more ? XDP_PKT_CONTD : 0u});
-    const uint32_t at = sent_tail_++;
-    sent_[at & (sent_.size() - 1)] = {
-        {piece.buffer, piece.length, piece.more, true}, false};
-    sent_at_[piece.buffer] = at;
+  for (size_t start = 0, i = 0; i < pieces.size(); ++i) {
+    if (pieces[i].more) continue;
+    Submit(pieces.subspan(start, i + 1 - start));
+    start = i + 1;
   }
   tx_.Publish();
   Kick();
+}
+
+// A frame in more pieces than the kernel takes would be lost there without a
+// word: it comes back as not sent (S8).
+void XdpQueue::Submit(std::span<const TxPiece> frame) {
+  const bool good = frame.size() <= max_pieces_;
+  for (const TxPiece& piece : frame) {
+    if (good) {
+      tx_.Put({piece.iova, piece.length, piece.more ? XDP_PKT_CONTD : 0u});
+    }
+    const uint32_t at = sent_tail_++;
+    sent_[at & (sent_.size() - 1)] = {
+        {piece.buffer, piece.length, piece.more, good}, !good};
+    sent_at_[piece.buffer] = at;
+  }
 }
 
 // Without zero-copy the kernel sends within the call: a batch, or 32 frames
@@ -223,7 +237,7 @@ StopReport XdpQueue::Report() {
   uint64_t bytes = 0;
   for (; sent_head_ != sent_tail_; ++sent_head_) {
     const Sent& sent = sent_[sent_head_ & (sent_.size() - 1)];
-    good &= sent.done;
+    good &= sent.done && sent.piece.good;
     bytes += sent.piece.length;
     if (sent.piece.more) continue;
     ++(good ? report.tx_sent_frames : report.tx_unsent_frames);

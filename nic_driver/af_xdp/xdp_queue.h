@@ -43,6 +43,7 @@ class XdpQueue {
   // The buffer of an address in the rx part of UMEM, if the kernel has it.
   bool TakeBack(const xdp_desc& entry, RxPiece* piece);
   void Call();
+  void Submit(std::span<const TxPiece> frame);
   void Collect();
   void Kick();
 
@@ -53,6 +54,7 @@ class XdpQueue {
   XdpRing<xdp_desc> tx_;
 
   uint32_t buffer_shift_ = 0;   // log2 of the buffers' size.
+  uint32_t max_pieces_ = 1;     // Of a frame to send.
   uint64_t rx_base_ = 0;        // In UMEM; tx buffers are from 0.
   std::vector<bool> rx_given_;  // By buffer: the kernel has it.
   size_t rx_given_count_ = 0;

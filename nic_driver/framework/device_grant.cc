@@ -35,7 +35,7 @@ absl::StatusOr<SessionSocket> TakeSocket(
     const auto& rings = message.xdp();
     socket.rings = XdpRings{rings.fill_entries(), rings.completion_entries(),
                             rings.rx_entries(),   rings.tx_entries(),
-                            rings.rx_headroom(),  rings.chains(),
+                            rings.rx_headroom(),  rings.max_pieces(),
                             rings.busy_poll()};
     return socket;
   }

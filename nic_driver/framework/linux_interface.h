@@ -34,7 +34,7 @@ struct XdpRings {
   uint32_t rx_entries = 0;
   uint32_t tx_entries = 0;
   uint32_t rx_headroom = 0;
-  bool chains = false;
+  uint32_t max_pieces = 1;  // Of a frame to send.
   bool busy_poll = false;
 };
 

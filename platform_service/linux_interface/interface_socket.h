@@ -43,7 +43,7 @@ struct XdpSocket {
   uint32_t rx_entries = 0;
   uint32_t tx_entries = 0;
   uint32_t rx_headroom = 0;  // Of a received frame in its buffer.
-  bool chains = false;       // A frame may be in several pieces.
+  uint32_t max_pieces = 1;   // Of a frame to send.
   bool zero_copy = false;
   bool busy_poll = false;  // As asked for.
 };

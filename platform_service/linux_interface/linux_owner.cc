@@ -67,7 +67,7 @@ absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
   xdp->set_rx_entries(socket.rx_entries);
   xdp->set_tx_entries(socket.tx_entries);
   xdp->set_rx_headroom(socket.rx_headroom);
-  xdp->set_chains(socket.chains);
+  xdp->set_max_pieces(socket.max_pieces);
   xdp->set_busy_poll(socket.busy_poll);
   // Addresses in UMEM.
   grant->set_tx_iova(0);

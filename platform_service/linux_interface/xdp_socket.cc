@@ -32,6 +32,11 @@ constexpr uint32_t kHeadroom = 256;
 // A driver's batch (kBatchPieces), which fits into the transmit ring at any
 // time.
 constexpr uint32_t kBatch = 64;
+// Pieces of a frame to send (af_xdp.rst, "Multi-Buffer Support"); the kernel
+// drops frames of more without a word. Copied: CONFIG_MAX_SKB_FRAGS, at least
+// 17, and the first. Not copied: what NICs can at the least.
+constexpr uint32_t kCopiedPieces = 18;
+constexpr uint32_t kZeroCopyPieces = 5;
 constexpr int kBusyPollUs = 20;
 constexpr int kSendBufferBytes = 8 << 20;
 constexpr uint64_t kLongestWaitNs = 200'000'000;
@@ -140,7 +145,7 @@ int Bind(int fd, int interface_index, uint32_t queue, uint16_t flags) {
              : errno;
 }
 
-// The best that the interface's driver can; chains are of Linux 6.6.
+// The best that the interface's driver can; frames in pieces are of Linux 6.6.
 constexpr uint16_t kModes[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY,
                                XDP_COPY | XDP_USE_SG, XDP_COPY};
 
@@ -158,8 +163,10 @@ absl::Status BindSoon(XdpSocket* socket, int interface_index, uint32_t queue) {
       ::nanosleep(&kPause, nullptr);
     }
     if (error != 0) continue;
-    socket->chains = (mode & XDP_USE_SG) != 0;
     socket->zero_copy = (mode & XDP_ZEROCOPY) != 0;
+    if ((mode & XDP_USE_SG) != 0) {
+      socket->max_pieces = socket->zero_copy ? kZeroCopyPieces : kCopiedPieces;
+    }
     return absl::OkStatus();
   }
   return ErrnoStatus("bind an XDP socket", error);
