@@ -1,6 +1,6 @@
 """`driver_conformance_test`: runs a driver through the conformance suite."""
 
-def driver_conformance_test(name, device, programs, deps = [], suite = "suite", **kwargs):
+def driver_conformance_test(name, device, programs, deps = [], suite = "model_suite", **kwargs):
     """Declares the test of one driver.
 
     Args:
@@ -8,7 +8,7 @@ def driver_conformance_test(name, device, programs, deps = [], suite = "suite", 
       device: source that defines TheDevice(), see device_under_test.h.
       programs: the driver's and the model's binaries.
       deps: what `device` needs.
-      suite: "suite", or "lanes_suite" for what a driver does with several lanes.
+      suite: "model_suite", or "lanes_suite" for what a driver does with several lanes.
       **kwargs: passed to cc_test.
     """
     native.cc_test(

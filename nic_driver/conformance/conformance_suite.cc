@@ -25,7 +25,14 @@ testing::FakePlatformOptions Conformance::Options() const {
   options.vendor = device.vendor;
   options.device = device.device;
   options.irq_vectors = device.irq_vectors;
+  options.max_mtu = device.max_mtu;
+  options.set_link = device.set_link;
+  options.make_device = device.make_device;
   return options;
+}
+
+void Conformance::SetUp() {
+  if (!TheDevice().usable()) GTEST_SKIP() << "this user can have no device";
 }
 
 void Conformance::Create(testing::FakePlatformOptions options) {

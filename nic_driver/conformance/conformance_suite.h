@@ -1,4 +1,4 @@
-// The fixture of the conformance suite: one model, one driver, one session.
+// The fixture of the conformance suite: one device, one driver, one session.
 #ifndef BULKHEAD_NIC_DRIVER_CONFORMANCE_CONFORMANCE_SUITE_H_
 #define BULKHEAD_NIC_DRIVER_CONFORMANCE_CONFORMANCE_SUITE_H_
 
@@ -28,6 +28,8 @@ class Conformance : public ::testing::Test {
   static constexpr packet_stream::SessionGeometry kGeometry = {
       .tx_buffers = 1024, .rx_buffers = 1024, .buffer_bytes = 2048};
 
+  void SetUp() override;
+
   // The options for TheDevice().
   testing::FakePlatformOptions Options() const;
   // Creates the platform; on an echo network unless `options` says otherwise.
@@ -54,13 +56,13 @@ class Conformance : public ::testing::Test {
   // The wire's end of a NIC that is not plugged into an echo.
   void SendOnWire(const std::vector<uint8_t>& frame);
   std::vector<uint8_t> TakeFromWire(int timeout_ms = 2000);
-  // The model has read all that was sent on the wire.
+  // The device has read all that was sent on the wire.
   bool WireIsEmpty() const;
   // Until the session is served and the receiver has its buffers, and all that
   // the driver wrote to the NIC before has happened: a frame goes out.
   void WaitForReceiver();
 
-  // S8: everything that the model, the driver and the session counted agrees.
+  // S8: everything that the port, the driver and the session counted agrees.
   void ExpectCountersAddUp();
   // What everybody counted, for the message of a failure.
   std::string Tally() const;

@@ -39,6 +39,7 @@ std::unique_ptr<FakePlatform> MakePlatform() {
   options.vendor = device.vendor;
   options.device = device.device;
   options.irq_vectors = device.irq_vectors;
+  options.make_device = device.make_device;
   auto platform = FakePlatform::Create(options);
   Check(platform.status());
   return *std::move(platform);
@@ -95,7 +96,7 @@ void MeasureEcho(size_t bytes) {
     for (size_t i = 0; i < count; ++i) {
       // Addresses only: the payload is not what is measured.
       std::fill_n(buffers[i].data, 14, uint8_t{2});
-      std::copy_n(FakePlatform::kMac.begin(), 6, buffers[i].data + 6);
+      std::copy_n(testing::kNicMac.begin(), 6, buffers[i].data + 6);
       frames[i] = {.offset = buffers[i].offset,
                    .length = static_cast<uint16_t>(bytes)};
     }

@@ -1,6 +1,7 @@
-// What a driver of Linux interfaces must do, on a veth pair whose other end is
-// the test's: the part of the conformance suite that needs no model of a PCIe
-// device. A driver defines TheInterfaceDriver() and links the suite.
+// What a driver of Linux interfaces must do beside what every driver must
+// (conformance_suite.h), called in the test's own process, on a veth pair whose
+// other end is the test's. A driver defines TheInterfaceDriver() and links the
+// suite.
 #ifndef BULKHEAD_NIC_DRIVER_CONFORMANCE_INTERFACE_SUITE_H_
 #define BULKHEAD_NIC_DRIVER_CONFORMANCE_INTERFACE_SUITE_H_
 

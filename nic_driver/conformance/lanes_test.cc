@@ -44,8 +44,8 @@ std::array<uint8_t, kFrameBytes> MakeSegment(uint32_t flow, uint32_t number) {
   std::array<uint8_t, kFrameBytes> frame = {};
   const std::array<uint8_t, 6> other = {0x02, 0, 0, 0, 0, 1};
   std::copy(other.begin(), other.end(), frame.begin());
-  std::copy(testing::FakePlatform::kMac.begin(),
-            testing::FakePlatform::kMac.end(), frame.begin() + 6);
+  std::copy(testing::kNicMac.begin(), testing::kNicMac.end(),
+            frame.begin() + 6);
   frame[12] = 0x08;
   frame[kIp] = 0x45;
   frame[kIp + 3] = kFrameBytes - kIp;

@@ -65,36 +65,36 @@ TEST_F(Conformance, StartsOnADirtyDevice) {
 }
 
 // Stop ends the process with status 0 and gives back all DMA memory; the next
-// driver starts. A hundred times, and nothing is left over in the model.
+// driver starts. A hundred times, and nothing is left over in the device.
 TEST_F(Conformance, S10_AttachesAndDetachesWithoutALeak) {
   ASSERT_NO_FATAL_FAILURE(Create());
-  size_t model_descriptors = 0;
+  size_t device_descriptors = 0;
   for (int round = 0; round < 100; ++round) {
     ASSERT_OK(platform_->StartDriver());
     const auto exit = platform_->StopDriver();
     ASSERT_TRUE(exit.ok()) << exit.status();
     EXPECT_EQ(*exit, 0);
     EXPECT_EQ(platform_->dma_areas(), 0u);
-    // The model notices the closed connection on its own time.
+    // A model notices the closed connection on its own time.
     if (round == 0) {
       ASSERT_OK(platform_->StartDriver());
-      model_descriptors = platform_->model().OpenDescriptors();
+      device_descriptors = platform_->device().OpenDescriptors();
       ASSERT_TRUE(platform_->StopDriver().ok());
     }
   }
   ASSERT_OK(platform_->StartDriver());
-  EXPECT_LE(platform_->model().OpenDescriptors(), model_descriptors + 1);
+  EXPECT_LE(platform_->device().OpenDescriptors(), device_descriptors + 1);
 }
 
 // A thousand sessions, one after the other, leave nothing behind: descriptors,
-// memory, DMA areas.
+// memory, DMA areas. (Fewer, where the kernel waits for a while at each.)
 TEST_F(Conformance, S10_AThousandSessionsLeakNothing) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
   constexpr packet_stream::SessionGeometry kSmall = {
       .tx_buffers = 64, .rx_buffers = 64, .buffer_bytes = 2048};
   size_t descriptors = 0, memory = 0;
-  for (uint32_t round = 0; round < 1000; ++round) {
+  for (uint32_t round = 0; round < TheDevice().many_sessions; ++round) {
     ASSERT_NO_FATAL_FAILURE(Open(kSmall));
     // Some are closed while frames are on their way.
     if (round % 10 == 0) Echo(round, 1);
@@ -119,7 +119,7 @@ TEST_F(Conformance, S10_AThousandSessionsLeakNothing) {
 }
 
 // After SessionClosed the device does not touch the session's memory: the
-// platform unmaps it, and the model would count an access as a fault.
+// platform unmaps it, and a model would count an access as a fault.
 TEST_F(Conformance, S4_NoDmaAfterSessionClosed) {
   testing::FakePlatformOptions options = Options();
   options.wire = true;
@@ -145,7 +145,7 @@ TEST_F(Conformance, NoStaleFrameReachesANewSession) {
   ASSERT_NO_FATAL_FAILURE(Create(options));
   ASSERT_OK(platform_->StartDriver());
   for (uint32_t i = 0; i < 5; ++i) SendOnWire(testing::MakeFrameToNic(i, 60));
-  // The model took them from the wire.
+  // The device took them from the wire.
   ASSERT_OK(platform_->ServeUntil([this] { return WireIsEmpty(); }));
   ASSERT_NO_FATAL_FAILURE(Open());
   // Once its own frame has come through, older ones would have, too.
@@ -169,21 +169,6 @@ TEST_F(Conformance, AnswersPingsWithProgress) {
   EXPECT_FALSE(platform_->news().pong->work_waiting());
 }
 
-// A driver for another NIC says so and ends; it does not touch the device.
-TEST_F(Conformance, RefusesAnotherNic) {
-  testing::FakePlatformOptions options = Options();
-  options.device = 0xffff;
-  ASSERT_NO_FATAL_FAILURE(Create(options));
-  const absl::Status status = platform_->StartDriver();
-  ASSERT_FALSE(status.ok());
-  EXPECT_NE(std::string(status.message()).find(":ffff"), std::string::npos)
-      << status;
-  const auto exit = platform_->driver().WaitForExit(2000);
-  ASSERT_TRUE(exit.ok()) << exit.status();
-  EXPECT_EQ(*exit, 1);
-  EXPECT_EQ(platform_->port().resets, 0u);
-}
-
 // The death of the supervisor ends the driver.
 TEST_F(Conformance, S5_EndsWithTheSupervisor) {
   ASSERT_NO_FATAL_FAILURE(Up());
@@ -191,17 +176,6 @@ TEST_F(Conformance, S5_EndsWithTheSupervisor) {
   const auto exit = platform_->driver().WaitForExit(2000);
   ASSERT_TRUE(exit.ok()) << exit.status();
   EXPECT_EQ(*exit, 0);
-}
-
-// The death of the NIC ends the driver, with a reason.
-TEST_F(Conformance, EndsWhenTheNicIsGone) {
-  ASSERT_NO_FATAL_FAILURE(Up());
-  Echo(0, 10);
-  platform_->model().Kill();
-  ASSERT_OK(platform_->ServeUntil(
-      [this] { return !platform_->news().failed.empty(); }));
-  EXPECT_NE(platform_->news().failed.find("NIC is gone"), std::string::npos)
-      << platform_->news().failed;
 }
 
 // The death of the platform service leaves the frames flowing.

@@ -1,5 +1,5 @@
-// What the NIC is wanted to do: MTU, filters, checksums, link, receiver without
-// buffers, transmitter without room.
+// What the NIC is wanted to do: MTU, checksums, segments, link; and a
+// transmitter without room.
 #include <algorithm>
 #include <cstring>
 
@@ -14,6 +14,7 @@ using packet_stream::kChecksumNeeded;
 // Frames of more than the MTU are refused, those of the MTU are not; a
 // Configure moves the border while frames flow.
 TEST_F(Conformance, ConfiguresTheMtuUnderTraffic) {
+  if (TheDevice().max_mtu == 1500) GTEST_SKIP() << "it has no larger frames";
   ASSERT_NO_FATAL_FAILURE(Up());
   const size_t jumbo_bytes = 14 + TheDevice().max_mtu;
   ASSERT_TRUE(
@@ -44,81 +45,6 @@ TEST_F(Conformance, ConfiguresTheMtuUnderTraffic) {
   EXPECT_EQ(platform_->counters().tx_dropped_invalid, 2u);
   EXPECT_EQ(platform_->counters().rx_missed_errors, 0u);
   ExpectCountersAddUp();
-}
-
-// A jumbo frame from the network is dropped by the device unless the MTU allows
-// it; then it arrives whole.
-TEST_F(Conformance, ReceivesJumboFramesByTheMtu) {
-  testing::FakePlatformOptions options = Options();
-  options.wire = true;
-  ASSERT_NO_FATAL_FAILURE(Up(options, kGeometry));
-  ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
-  SendOnWire(testing::MakeFrameToNic(1, 4000));
-  SendOnWire(testing::MakeFrameToNic(2, 1000));
-  ASSERT_TRUE(Pump([this] { return !received_.empty(); }));
-  EXPECT_EQ(testing::CheckFrame(received_[0].bytes), 2u);
-
-  platform::NicConfig config;
-  config.set_mtu(TheDevice().max_mtu);
-  ASSERT_OK(platform_->Configure(config));
-  ASSERT_OK(platform_->Ping());
-  ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
-  received_.clear();
-  SendOnWire(testing::MakeFrameToNic(3, 4000));
-  ASSERT_TRUE(Pump([this] { return !received_.empty(); }));
-  EXPECT_EQ(testing::CheckFrame(received_[0].bytes), 3u);
-  EXPECT_EQ(received_[0].pieces, 2u);
-  EXPECT_EQ(platform_->port().rx_oversize, 1u);
-}
-
-// Foreign unicast is filtered, unless the NIC is promiscuous; multicast is
-// filtered, unless it was asked for; all of it switched while attached.
-TEST_F(Conformance, FiltersByConfiguration) {
-  testing::FakePlatformOptions options = Options();
-  options.wire = true;
-  ASSERT_NO_FATAL_FAILURE(Up(options, kGeometry));
-  ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
-  const std::string group("\x01\x00\x5e\x01\x02\x03", 6);
-  std::vector<uint8_t> foreign = testing::MakeFrameToNic(1, 60);
-  foreign[5] ^= 0x40;
-  std::vector<uint8_t> multicast = testing::MakeFrameToNic(2, 60);
-  std::copy(group.begin(), group.end(), multicast.begin());
-  std::vector<uint8_t> broadcast = testing::MakeFrameToNic(3, 60);
-  std::fill_n(broadcast.begin(), 6, 0xff);
-  const std::vector<uint8_t> last = testing::MakeFrameToNic(4, 60);
-
-  const auto arrived = [&] {
-    received_.clear();
-    for (const auto& frame : {foreign, multicast, broadcast, last}) {
-      SendOnWire(frame);
-    }
-    EXPECT_TRUE(Pump([&] {
-      return !received_.empty() &&
-             testing::CheckFrame(received_.back().bytes) == 4u;
-    }));
-    std::vector<uint32_t> numbers;
-    for (const testing::ReceivedFrame& frame : received_) {
-      numbers.push_back(testing::CheckFrame(frame.bytes).value_or(0));
-    }
-    return numbers;
-  };
-  const auto configure = [&](const platform::NicConfig& config) {
-    ASSERT_OK(platform_->Configure(config));
-    ASSERT_OK(platform_->Ping());
-    // A register read that follows shows that the writes were carried out.
-    ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
-  };
-
-  EXPECT_EQ(arrived(), (std::vector<uint32_t>{3, 4}));
-  platform::NicConfig config;
-  config.add_multicast(group);
-  configure(config);
-  EXPECT_EQ(arrived(), (std::vector<uint32_t>{2, 3, 4}));
-  config.set_promiscuous(true);
-  configure(config);
-  EXPECT_EQ(arrived(), (std::vector<uint32_t>{1, 2, 3, 4}));
-  configure({});
-  EXPECT_EQ(arrived(), (std::vector<uint32_t>{3, 4}));
 }
 
 // An IPv4 UDP frame whose checksum field holds the pseudo header's sum.
@@ -157,7 +83,10 @@ std::vector<uint8_t> UdpFrame() {
 TEST_F(Conformance, OffloadsChecksums) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
-  if (platform_->news().attached->offloads() == 0) GTEST_SKIP();
+  if ((platform_->news().attached->offloads() &
+       packet_stream::kOffloadTxChecksum) == 0) {
+    GTEST_SKIP() << "this driver offers none";
+  }
   ASSERT_NO_FATAL_FAILURE(Open());
   const std::vector<uint8_t> frame = UdpFrame();
   ASSERT_TRUE(testing::SendFrame(*session_, frame, 0, kChecksumNeeded, 34, 6));
@@ -271,7 +200,7 @@ TEST_F(Conformance, S8_FollowsTheLink) {
   ASSERT_NO_FATAL_FAILURE(Up());
   Echo(0, 100);
   for (int round = 0; round < 3; ++round) {
-    ASSERT_OK(TheDevice().set_link(platform_->device(), false));
+    ASSERT_OK(platform_->SetLink(false));
     ASSERT_OK(platform_->ServeUntil(
         [this] { return !platform_->news().link->up(); }));
     const uint64_t before = session_->counters().tx_dropped_no_link;
@@ -283,7 +212,7 @@ TEST_F(Conformance, S8_FollowsTheLink) {
     EXPECT_EQ(session_->counters().tx_dropped_no_link, before + 10);
     EXPECT_EQ(platform_->counters().tx_dropped_link,
               session_->counters().tx_dropped_no_link);
-    ASSERT_OK(TheDevice().set_link(platform_->device(), true));
+    ASSERT_OK(platform_->SetLink(true));
     ASSERT_OK(
         platform_->ServeUntil([this] { return platform_->news().link->up(); }));
     Echo(1000, 100);
@@ -291,62 +220,13 @@ TEST_F(Conformance, S8_FollowsTheLink) {
   ExpectCountersAddUp();
 }
 
-// A client that holds all buffers: the device misses frames, which are counted;
-// once it releases them, frames arrive again.
-TEST_F(Conformance, S8_CountsWhatFindsNoBuffer) {
-  testing::FakePlatformOptions options = Options();
-  options.wire = true;
-  constexpr uint32_t kBuffers = 16;
-  ASSERT_NO_FATAL_FAILURE(
-      Up(options,
-         {.tx_buffers = 16, .rx_buffers = kBuffers, .buffer_bytes = 2048}));
-  ASSERT_NO_FATAL_FAILURE(WaitForReceiver());
-  constexpr uint32_t kSent = 200;
-  for (uint32_t i = 0; i < kSent; ++i) {
-    SendOnWire(testing::MakeFrameToNic(i, 1500));
-  }
-  const nic_model::PortCounters& port = platform_->port();
-  ASSERT_OK(platform_->ServeUntil([this] { return WireIsEmpty(); }));
-  ASSERT_OK(platform_->ServeUntil([&] { return port.rx_missed > 0; }));
-  // All buffers wait for the client, which now takes them and what the device
-  // kept in its FIFO.
-  ASSERT_TRUE(Pump([&] { return received_.size() + port.rx_missed == kSent; }));
-  EXPECT_GE(received_.size(), kBuffers);
-  // The statistics follow on their own time.
-  ASSERT_OK(platform_->ServeUntil([&] {
-    return platform_->counters().rx_missed_errors == port.rx_missed;
-  }));
-  // And on it goes.
-  received_.clear();
-  SendOnWire(testing::MakeFrameToNic(1000, 60));
-  ASSERT_TRUE(Pump([this] { return !received_.empty(); }));
-  EXPECT_EQ(testing::CheckFrame(received_[0].bytes), 1000u);
-}
-
-// No session: the receiver has no buffers, and the device counts what it
-// misses.
-TEST_F(Conformance, S8_CountsWhatFindsNoSession) {
-  testing::FakePlatformOptions options = Options();
-  options.wire = true;
-  ASSERT_NO_FATAL_FAILURE(Create(options));
-  ASSERT_OK(platform_->StartDriver());
-  for (uint32_t i = 0; i < 100; ++i) {
-    SendOnWire(testing::MakeFrameToNic(i, 1500));
-  }
-  const nic_model::PortCounters& port = platform_->port();
-  ASSERT_OK(platform_->ServeUntil([&] {
-    return port.rx_missed > 0 &&
-           platform_->counters().rx_missed_errors == port.rx_missed;
-  }));
-  EXPECT_EQ(port.rx_frames, 0u);
-}
-
 // A client that fills every tx buffer at once: the driver takes what the device
 // takes, and all of it arrives, in order.
 TEST_F(Conformance, TransmitterBackpressureLosesNothing) {
   ASSERT_NO_FATAL_FAILURE(
-      Up(Options(),
-         {.tx_buffers = 4096, .rx_buffers = 8192, .buffer_bytes = 256}));
+      Up(Options(), {.tx_buffers = 4096,
+                     .rx_buffers = 8192,
+                     .buffer_bytes = TheDevice().least_buffer_bytes}));
   Echo(0, 1);  // The receiver has its buffers.
   received_.clear();
   uint32_t sent = 0;
@@ -354,7 +234,8 @@ TEST_F(Conformance, TransmitterBackpressureLosesNothing) {
   EXPECT_EQ(sent, 4096u);
   session_->Flush();
   ASSERT_TRUE(Pump([&] { return session_->tx_in_flight() == 0; }));
-  EXPECT_EQ(platform_->port().tx_frames, sent + 1);
+  // The other end of a wire takes its time.
+  ASSERT_TRUE(Pump([&] { return platform_->port().tx_frames == sent + 1; }));
   // The receiver's ring may be outrun; the transmitter loses none.
   ASSERT_TRUE(Pump(
       [&] { return received_.size() + platform_->port().rx_missed == sent; }));

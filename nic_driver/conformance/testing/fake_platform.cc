@@ -1,15 +1,9 @@
 #include "nic_driver/conformance/testing/fake_platform.h"
 
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,47 +13,14 @@
 namespace bulkhead::nic_driver::testing {
 namespace {
 
-// PCI 3.0, 6.2.2: the command register and its bits.
-constexpr uint32_t kCommandOffset = 4;
-constexpr uint16_t kMemorySpace = 1 << 1;
-constexpr uint16_t kBusMaster = 1 << 2;
 constexpr int kStartTimeoutMs = 10'000;
-
-absl::StatusOr<sockaddr_un> Address(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": too long"));
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
-}
-
-absl::StatusOr<UniqueFd> ListenStream(const std::string& path) {
-  ASSIGN_OR_RETURN(const sockaddr_un address, Address(path));
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid() ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-             sizeof(address)) != 0 ||
-      ::listen(fd.get(), 8) != 0) {
-    return ErrnoStatus(absl::StrCat("listen on ", path));
-  }
-  return fd;
-}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FakePlatform>> FakePlatform::Create(
     FakePlatformOptions options) {
   std::unique_ptr<FakePlatform> fake(new FakePlatform(std::move(options)));
-  char directory[] = "/tmp/bulkhead_test_XXXXXX";
-  if (::mkdtemp(directory) == nullptr) return ErrnoStatus("make a directory");
-  fake->directory_ = directory;
-  RETURN_IF_ERROR(fake->StartModel());
-  ASSIGN_OR_RETURN(UniqueFd socket, fake->ConnectModel("owner"));
-  ASSIGN_OR_RETURN(fake->owner_, vfio_user::Client::Create(std::move(socket)));
-  RETURN_IF_ERROR(fake->SetBusMaster(false));
-  RETURN_IF_ERROR(fake->ArmIrqs());
+  ASSIGN_OR_RETURN(fake->device_, fake->options_.make_device(fake->options_));
   ASSIGN_OR_RETURN(fake->counters_memory_,
                    CreateSealedMemory("counters", kPageBytes));
   ASSIGN_OR_RETURN(fake->counters_page_,
@@ -69,92 +30,11 @@ absl::StatusOr<std::unique_ptr<FakePlatform>> FakePlatform::Create(
   return fake;
 }
 
-FakePlatform::~FakePlatform() {
-  driver_.reset();
-  model_.reset();
-  std::error_code ignored;
-  if (!directory_.empty()) {
-    std::filesystem::remove_all(directory_, ignored);
-  }
-}
-
-absl::Status FakePlatform::StartModel() {
-  ASSIGN_OR_RETURN(UniqueFd owner, ListenStream(directory_ + "/owner"));
-  ASSIGN_OR_RETURN(UniqueFd driver, ListenStream(directory_ + "/driver"));
-  ASSIGN_OR_RETURN(UniqueFd counters, CreateSealedMemory("port", kPageBytes));
-  ASSIGN_OR_RETURN(port_page_, Mapping::MapSealed(counters.get(), kPageBytes,
-                                                  Access::kReadOnly));
-  port_ = port_page_.As<const nic_model::PortCounters>();
-  nic_model::ModelSpec spec;
-  spec.set_name("port0");
-  spec.set_model(options_.model);
-  spec.set_mac(std::string(kMac.begin(), kMac.end()));
-  std::vector<int> fds = {owner.get(), driver.get(), counters.get()};
-  spec.set_owner_socket_fd(0);
-  spec.set_driver_socket_fd(1);
-  spec.set_counters_fd(2);
-  for (const std::string& fault : options_.variant) spec.add_fault(fault);
-  for (const std::string& fault : options_.faults) spec.add_fault(fault);
-  SeqpacketChannel far_end;
-  if (options_.wire) {
-    ASSIGN_OR_RETURN(auto ends, SeqpacketChannel::CreatePair());
-    wire_ = ends.first.ReleaseFd();
-    far_end = std::move(ends.second);
-    spec.mutable_wire()->set_socket_fd(static_cast<uint32_t>(fds.size()));
-    fds.push_back(far_end.fd());
-  } else {
-    spec.mutable_echo();
-  }
-  ASSIGN_OR_RETURN(model_, ChildProcess::Spawn(options_.model_program));
-  RETURN_IF_ERROR(model_->Start("port0", 1, spec.SerializeAsString(), fds));
-  const uint64_t deadline_ns = MonotonicNs() + 5'000'000'000;
-  while (MonotonicNs() < deadline_ns) {
-    pollfd waiting = {model_->channel_fd(), POLLIN, 0};
-    ::poll(&waiting, 1, 100);
-    supervisor::FromChild message;
-    ASSIGN_OR_RETURN(const bool received, model_->Receive(&message));
-    if (!received) continue;
-    if (message.has_started()) return absl::OkStatus();
-    if (message.has_failed()) {
-      return absl::InternalError(message.failed().reason());
-    }
-  }
-  return absl::DeadlineExceededError("start the model: it did not");
-}
-
-absl::StatusOr<UniqueFd> FakePlatform::ConnectModel(const std::string& name) {
-  ASSIGN_OR_RETURN(const sockaddr_un address,
-                   Address(absl::StrCat(directory_, "/", name)));
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid() ||
-      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                sizeof(address)) != 0) {
-    return ErrnoStatus(absl::StrCat("connect to the model's ", name));
-  }
-  return fd;
-}
-
-absl::Status FakePlatform::ArmIrqs() {
-  std::vector<int> events;
-  for (uint32_t i = 0; i < options_.irq_vectors; ++i) {
-    irqs_.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-    events.push_back(irqs_.back().get());
-  }
-  return owner_->SetIrqs(vfio_user::kMsixIrqIndex, events);
-}
-
-absl::Status FakePlatform::SetBusMaster(bool on) {
-  const uint16_t command = kMemorySpace | (on ? kBusMaster : 0);
-  std::array<uint8_t, 2> bytes;
-  std::memcpy(bytes.data(), &command, 2);
-  return owner_->Write(vfio_user::kConfigRegion, kCommandOffset, bytes);
-}
-
 absl::StatusOr<uint64_t> FakePlatform::AllocArea(uint64_t bytes) {
   const uint64_t iova = next_iova_;
   next_iova_ += RoundUpToPage(bytes) + kPageBytes;
   ASSIGN_OR_RETURN(UniqueFd memory, CreateSealedMemory("rings", bytes));
-  RETURN_IF_ERROR(owner_->MapDma(iova, bytes, memory.get(), 0, true));
+  RETURN_IF_ERROR(device_->MapDma(iova, bytes, memory.get(), true));
   dma_areas_[iova] = {bytes, std::move(memory)};
   return iova;
 }
@@ -164,7 +44,7 @@ absl::Status FakePlatform::FreeArea(uint64_t iova) {
   if (area == dma_areas_.end()) {
     return absl::InvalidArgumentError("the driver freed what it does not have");
   }
-  RETURN_IF_ERROR(owner_->UnmapDma(iova, area->second.bytes));
+  RETURN_IF_ERROR(device_->UnmapDma(iova, area->second.bytes));
   dma_areas_.erase(area);
   return absl::OkStatus();
 }
@@ -177,8 +57,9 @@ absl::Status FakePlatform::SpawnDriver() {
 absl::Status FakePlatform::AddSession(const packet_stream::SessionAreas& areas,
                                       uint64_t session_id,
                                       platform::SessionGrant* message,
-                                      std::vector<int>* fds) {
-  ASSIGN_OR_RETURN(sending_, areas.MakeProviderGrant(session_id, epoch_));
+                                      platform::FdList* fds) {
+  ASSIGN_OR_RETURN(packet_stream::ProviderGrant grant,
+                   areas.MakeProviderGrant(session_id, epoch_));
   const packet_stream::SessionGeometry& geometry = areas.geometry();
   message->set_session_id(session_id);
   message->set_epoch(epoch_);
@@ -187,15 +68,11 @@ absl::Status FakePlatform::AddSession(const packet_stream::SessionAreas& areas,
   message->set_buffer_bytes(geometry.buffer_bytes);
   message->set_tx_iova(tx_iova_);
   message->set_rx_iova(rx_iova_);
-  const auto add = [fds](const UniqueFd& fd) {
-    fds->push_back(fd.get());
-    return static_cast<uint32_t>(fds->size() - 1);
-  };
-  message->set_client_control_fd(add(sending_.client_control));
-  message->set_provider_control_fd(add(sending_.provider_control));
-  for (const packet_stream::LaneBells& lane : sending_.bells) {
-    message->add_tx_doorbell_fd(add(lane.tx_doorbell));
-    message->add_rx_doorbell_fd(add(lane.rx_doorbell));
+  message->set_client_control_fd(fds->Own(std::move(grant.client_control)));
+  message->set_provider_control_fd(fds->Own(std::move(grant.provider_control)));
+  for (packet_stream::LaneBells& lane : grant.bells) {
+    message->add_tx_doorbell_fd(fds->Own(std::move(lane.tx_doorbell)));
+    message->add_rx_doorbell_fd(fds->Own(std::move(lane.rx_doorbell)));
   }
   return absl::OkStatus();
 }
@@ -203,36 +80,29 @@ absl::Status FakePlatform::AddSession(const packet_stream::SessionAreas& areas,
 absl::Status FakePlatform::SendGrant() {
   news_ = {};
   platform::DeviceGrant grant;
-  grant.mutable_pci()->set_address("0000:01:00.0");
-  grant.mutable_pci()->set_vendor(options_.vendor);
-  grant.mutable_pci()->set_device(options_.device);
   *grant.mutable_config() = options_.config;
   grant.set_queues(options_.queues);
-  ASSIGN_OR_RETURN(UniqueFd bus, ConnectModel("driver"));
   ASSIGN_OR_RETURN(auto ends, SeqpacketChannel::CreatePair());
   channel_ = std::move(ends.first);
-  std::vector<int> fds = {bus.get(), ends.second.fd(), counters_memory_.get()};
-  grant.mutable_vfio_user()->set_connection_fd(0);
-  grant.set_platform_fd(1);
-  grant.set_counters_fd(2);
-  for (const UniqueFd& irq : irqs_) {
-    grant.add_irq_fd(static_cast<uint32_t>(fds.size()));
-    fds.push_back(irq.get());
-  }
+  platform::FdList fds;
+  grant.set_platform_fd(fds.Add(ends.second.fd()));
+  grant.set_counters_fd(fds.Add(counters_memory_));
+  RETURN_IF_ERROR(device_->AddToGrant(&grant, &fds));
   for (const uint64_t bytes : wanted_areas_) {
     ASSIGN_OR_RETURN(const uint64_t iova, AllocArea(bytes));
     platform::DmaArea* area = grant.add_prepared();
     area->set_iova(iova);
     area->set_bytes(bytes);
-    area->set_memory_fd(static_cast<uint32_t>(fds.size()));
-    fds.push_back(dma_areas_[iova].memory.get());
+    area->set_memory_fd(fds.Add(dma_areas_[iova].memory));
   }
   if (areas_) {
-    RETURN_IF_ERROR(
-        AddSession(*areas_, session_id_, grant.add_session(), &fds));
+    platform::SessionGrant* session = grant.add_session();
+    RETURN_IF_ERROR(AddSession(*areas_, session_id_, session, &fds));
+    RETURN_IF_ERROR(device_->AddToSession(*areas_, session, &fds));
   }
   granted_ns_ = MonotonicNs();
-  return driver_->Start("nic0", ++generation_, grant.SerializeAsString(), fds);
+  return driver_->Start("nic0", ++generation_, grant.SerializeAsString(),
+                        fds.fds());
 }
 
 absl::Status FakePlatform::BeginDriver() {
@@ -255,8 +125,8 @@ absl::Status FakePlatform::StartDriver() {
 absl::Status FakePlatform::KillDriver() {
   driver_->Kill();
   // S4: nothing is reused before the device cannot reach it.
-  RETURN_IF_ERROR(SetBusMaster(false));
-  RETURN_IF_ERROR(owner_->Reset());
+  RETURN_IF_ERROR(device_->SetBusMaster(false));
+  RETURN_IF_ERROR(device_->Reset());
   while (!dma_areas_.empty()) {
     RETURN_IF_ERROR(FreeArea(dma_areas_.begin()->first));
   }
@@ -301,16 +171,16 @@ absl::Status FakePlatform::MapSession() {
   tx_iova_ = next_iova_;
   rx_iova_ = tx_iova_ + geometry.TxDataBytes() + kPageBytes;
   next_iova_ = rx_iova_ + geometry.RxDataBytes() + kPageBytes;
-  RETURN_IF_ERROR(owner_->MapDma(tx_iova_, geometry.TxDataBytes(),
-                                 areas_->tx_data_fd(), 0, false));
-  return owner_->MapDma(rx_iova_, geometry.RxDataBytes(), areas_->rx_data_fd(),
-                        0, true);
+  RETURN_IF_ERROR(device_->MapDma(tx_iova_, geometry.TxDataBytes(),
+                                  areas_->tx_data_fd(), false));
+  return device_->MapDma(rx_iova_, geometry.RxDataBytes(), areas_->rx_data_fd(),
+                         true);
 }
 
 absl::Status FakePlatform::UnmapSession() {
   const packet_stream::SessionGeometry& geometry = areas_->geometry();
-  RETURN_IF_ERROR(owner_->UnmapDma(tx_iova_, geometry.TxDataBytes()));
-  RETURN_IF_ERROR(owner_->UnmapDma(rx_iova_, geometry.RxDataBytes()));
+  RETURN_IF_ERROR(device_->UnmapDma(tx_iova_, geometry.TxDataBytes()));
+  RETURN_IF_ERROR(device_->UnmapDma(rx_iova_, geometry.RxDataBytes()));
   areas_.reset();
   return absl::OkStatus();
 }
@@ -334,11 +204,12 @@ FakePlatform::OpenSession(const packet_stream::SessionGeometry& geometry,
                                  std::move(client), on_restart, UniqueFd()));
   if (driver_ && channel_.valid()) {
     platform::ToDriver message;
-    std::vector<int> fds;
-    RETURN_IF_ERROR(
-        AddSession(*areas_, session_id_,
-                   message.mutable_open_session()->mutable_session(), &fds));
-    RETURN_IF_ERROR(channel_.Send(message, fds));
+    platform::FdList fds;
+    platform::SessionGrant* session =
+        message.mutable_open_session()->mutable_session();
+    RETURN_IF_ERROR(AddSession(*areas_, session_id_, session, &fds));
+    RETURN_IF_ERROR(device_->AddToSession(*areas_, session, &fds));
+    RETURN_IF_ERROR(channel_.Send(message, fds.fds()));
   }
   return end;
 }
@@ -360,20 +231,20 @@ absl::Status FakePlatform::OfferAnotherSession(uint64_t session_id) {
   ASSIGN_OR_RETURN(const packet_stream::SessionAreas areas,
                    packet_stream::CreateSessionAreas({}));
   platform::ToDriver message;
-  std::vector<int> fds;
+  platform::FdList fds;
   RETURN_IF_ERROR(AddSession(areas, session_id,
                              message.mutable_open_session()->mutable_session(),
                              &fds));
-  return channel_.Send(message, fds);
+  return channel_.Send(message, fds.fds());
 }
 
 absl::Status FakePlatform::OfferAgain() {
   platform::ToDriver message;
-  std::vector<int> fds;
+  platform::FdList fds;
   RETURN_IF_ERROR(AddSession(*areas_, session_id_,
                              message.mutable_open_session()->mutable_session(),
                              &fds));
-  return channel_.Send(message, fds);
+  return channel_.Send(message, fds.fds());
 }
 
 void FakePlatform::RingTxDoorbell(const packet_stream::ClientGrant& grant) {
@@ -386,6 +257,15 @@ absl::Status FakePlatform::Configure(const platform::NicConfig& config) {
   options_.config = config;
   platform::ToDriver message;
   *message.mutable_configure()->mutable_config() = config;
+  return channel_.Send(message);
+}
+
+absl::Status FakePlatform::SetLink(bool up) {
+  platform::ToDriver message;
+  RETURN_IF_ERROR(device_->SetLink(up, &message));
+  if (message.message_case() == platform::ToDriver::MESSAGE_NOT_SET) {
+    return absl::OkStatus();
+  }
   return channel_.Send(message);
 }
 
@@ -455,7 +335,7 @@ absl::Status FakePlatform::HandleDriver(const platform::FromDriver& message) {
     case Message::kFreeDma:
       return FreeArea(message.free_dma().iova());
     case Message::kEnableDma:
-      RETURN_IF_ERROR(SetBusMaster(true));
+      RETURN_IF_ERROR(device_->SetBusMaster(true));
       answer.mutable_dma_enabled()->set_request(message.enable_dma().request());
       return channel_.Send(answer);
     case Message::kAttached:

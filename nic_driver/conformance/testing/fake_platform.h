@@ -1,10 +1,10 @@
 // Supervisor and platform service in one object, for tests of drivers: spawns a
-// model and a driver, grants the device, serves DMA, opens and closes sessions,
-// makes the device safe after a death. Everything over the real channels.
+// driver, grants it a device of the bench, serves DMA, opens and closes
+// sessions, makes the device safe after a death. Everything over the real
+// channels.
 #ifndef BULKHEAD_NIC_DRIVER_CONFORMANCE_TESTING_FAKE_PLATFORM_H_
 #define BULKHEAD_NIC_DRIVER_CONFORMANCE_TESTING_FAKE_PLATFORM_H_
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,28 +19,20 @@
 #include "base/shared_memory.h"
 #include "base/unique_fd.h"
 #include "nic_driver/conformance/testing/child_process.h"
+#include "nic_driver/conformance/testing/device_bench.h"
 #include "nic_driver/framework/counters.h"
 #include "nic_model/counters.h"
-#include "nic_model/model.pb.h"
-#include "nic_model/vfio_user/client.h"
 #include "packet_stream/client_end.h"
 #include "packet_stream/session_areas.h"
 #include "platform_service/api/driver.pb.h"
+#include "platform_service/parking/parking_lot.h"
 
 namespace bulkhead::nic_driver::testing {
 
-struct FakePlatformOptions {
-  std::string model_program;
+struct FakePlatformOptions : DeviceOptions {
+  absl::StatusOr<std::unique_ptr<DeviceBench>> (*make_device)(
+      const DeviceOptions& options) = nullptr;
   std::string driver_program;
-  std::string model = "82574l";
-  uint32_t vendor = 0x8086;
-  uint32_t device = 0x10d3;
-  uint32_t irq_vectors = 3;
-  std::vector<std::string> variant;  // Faults that do not count as such.
-  std::vector<std::string> faults;
-  // false: the port echoes. true: what the NIC sends arrives at wire(), and the
-  // other way about, a frame a packet.
-  bool wire = false;
   platform::NicConfig config;
   uint32_t queues = 1;
 };
@@ -62,13 +54,9 @@ struct DriverNews {
 // that wait.
 class FakePlatform {
  public:
-  static constexpr std::array<uint8_t, 6> kMac = {0x02, 0xb0, 0x1c,
-                                                  0x4e, 0xad, 0x01};
-
-  // Spawns the model and takes hold of the device.
+  // Makes the device.
   static absl::StatusOr<std::unique_ptr<FakePlatform>> Create(
       FakePlatformOptions options);
-  ~FakePlatform();
 
   // Spawns a driver that waits for its grant: a warm spare.
   absl::Status SpawnDriver();
@@ -108,6 +96,8 @@ class FakePlatform {
   // As if the platform service had died for good.
   void ClosePlatformChannel() { channel_.Close(); }
   absl::Status Configure(const platform::NicConfig& config);
+  // The cable; the driver may take a moment to say so.
+  absl::Status SetLink(bool up);
   absl::Status Ping();
 
   // Serves the driver until `done` is true.
@@ -122,12 +112,11 @@ class FakePlatform {
   const DriverCounters& counters_of(uint32_t queue) const {
     return *counters_page_.As<const DriverCounters>(queue * kCounterBlockBytes);
   }
-  const nic_model::PortCounters& port() const { return *port_; }
+  const nic_model::PortCounters& port() const { return device_->port(); }
   packet_stream::SessionAreas& areas() { return *areas_; }
-  vfio_user::Client& device() { return *owner_; }
+  DeviceBench& device() { return *device_; }
   ChildProcess& driver() { return *driver_; }
-  ChildProcess& model() { return *model_; }
-  int wire() const { return wire_.get(); }
+  int wire() const { return device_->wire(); }
   uint64_t session_id() const { return session_id_; }
   uint64_t granted_ns() const { return granted_ns_; }
   // DMA areas that the driver holds.
@@ -142,15 +131,11 @@ class FakePlatform {
   explicit FakePlatform(FakePlatformOptions options)
       : options_(std::move(options)) {}
 
-  absl::Status StartModel();
-  absl::Status ArmIrqs();
-  absl::StatusOr<UniqueFd> ConnectModel(const std::string& name);
-  absl::Status SetBusMaster(bool on);
   absl::StatusOr<uint64_t> AllocArea(uint64_t bytes);
   absl::Status FreeArea(uint64_t iova);
   absl::Status AddSession(const packet_stream::SessionAreas& areas,
                           uint64_t session_id, platform::SessionGrant* message,
-                          std::vector<int>* fds);
+                          platform::FdList* fds);
   absl::Status MapSession();
   absl::Status UnmapSession();
   absl::Status ServeOnce(int timeout_ms);
@@ -158,16 +143,10 @@ class FakePlatform {
   void HandleChild(const supervisor::FromChild& message);
 
   FakePlatformOptions options_;
-  std::string directory_;
-  UniqueFd wire_;
-  Mapping port_page_;
-  const nic_model::PortCounters* port_ = nullptr;
+  std::unique_ptr<DeviceBench> device_;  // Outlives the driver.
   UniqueFd counters_memory_;
   Mapping counters_page_;
   const DriverCounters* counters_ = nullptr;
-  std::unique_ptr<ChildProcess> model_;
-  std::unique_ptr<vfio_user::Client> owner_;
-  std::vector<UniqueFd> irqs_;
 
   std::unique_ptr<ChildProcess> driver_;
   SeqpacketChannel channel_;
@@ -183,8 +162,6 @@ class FakePlatform {
   uint32_t epoch_ = 0;
   uint64_t tx_iova_ = 0;
   uint64_t rx_iova_ = 0;
-  // Descriptors of a message under way.
-  packet_stream::ProviderGrant sending_;
 };
 
 }  // namespace bulkhead::nic_driver::testing

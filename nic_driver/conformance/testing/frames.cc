@@ -4,7 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "nic_driver/conformance/testing/fake_platform.h"
+#include "nic_driver/conformance/testing/device_bench.h"
 
 namespace bulkhead::nic_driver::testing {
 namespace {
@@ -43,11 +43,11 @@ std::vector<uint8_t> Make(std::span<const uint8_t> destination,
 }  // namespace
 
 std::vector<uint8_t> MakeFrame(uint32_t number, size_t bytes) {
-  return Make(kOther, FakePlatform::kMac, number, bytes);
+  return Make(kOther, kNicMac, number, bytes);
 }
 
 std::vector<uint8_t> MakeFrameToNic(uint32_t number, size_t bytes) {
-  return Make(FakePlatform::kMac, kOther, number, bytes);
+  return Make(kNicMac, kOther, number, bytes);
 }
 
 std::optional<uint32_t> CheckFrame(std::span<const uint8_t> frame) {

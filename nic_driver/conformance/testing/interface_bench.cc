@@ -1,0 +1,176 @@
+#include "nic_driver/conformance/testing/interface_bench.h"
+
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "base/errno_status.h"
+#include "platform_service/linux_interface/enumerate.h"
+#include "platform_service/linux_interface/network_namespace.h"
+
+namespace bulkhead::nic_driver::testing {
+namespace {
+
+using nic_model::Bump;
+
+// Local experimental ethertype (IEEE 802), of the suite's frames: what Linux
+// itself may say there is none of them.
+constexpr uint16_t kOwnType = 0x88b5;
+// All that a session can have under way.
+constexpr int kPeerBufferBytes = 64 << 20;
+constexpr uint32_t kSpeedMbps = 10'000;  // A veth's.
+constexpr uint32_t kQueues = 1;
+
+absl::StatusOr<int> IndexIn(const std::string& network_namespace) {
+  ASSIGN_OR_RETURN(const auto interfaces,
+                   platform::EnumerateInterfaces(network_namespace));
+  if (interfaces.empty()) return absl::NotFoundError("there is no interface");
+  return interfaces.front().interface_index;
+}
+
+}  // namespace
+
+bool InterfaceBench::Usable() { return platform::testing::VethLab(1).usable(); }
+
+absl::StatusOr<std::unique_ptr<DeviceBench>> InterfaceBench::Create(
+    const DeviceOptions& options, bool xdp) {
+  std::unique_ptr<InterfaceBench> bench(new InterfaceBench());
+  RETURN_IF_ERROR(bench->MakePair(options.max_mtu));
+  RETURN_IF_ERROR(bench->Take(options.max_mtu, xdp));
+  RETURN_IF_ERROR(bench->OpenPeer());
+  bench->stop_.Reset(::eventfd(0, EFD_CLOEXEC));
+  if (!bench->stop_.valid()) return ErrnoStatus("make an eventfd");
+  if (!options.wire) {
+    bench->echo_ = std::thread([raw = bench.get()] { raw->Echo(); });
+  }
+  return bench;
+}
+
+InterfaceBench::~InterfaceBench() {
+  if (!echo_.joinable()) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t told = ::write(stop_.get(), &one, sizeof(one));
+  echo_.join();
+}
+
+absl::Status InterfaceBench::MakePair(uint32_t mtu) {
+  std::string mac;
+  for (const uint8_t byte : kNicMac) {
+    absl::StrAppend(&mac, mac.empty() ? "" : ":", absl::Hex(byte));
+  }
+  for (int space = 0; space < 2; ++space) {
+    // So that Linux says nothing there. Without IPv6 it has nothing to say.
+    lab_.In(space, "sysctl -w net.ipv6.conf.default.disable_ipv6=1");
+  }
+  if (!lab_.Pair(0, "ours", 1, "theirs")) {
+    return absl::UnavailableError("make a veth pair: see `ip link add`");
+  }
+  for (const char* tuning : {"gro off", "tx off"}) {
+    lab_.In(0, absl::StrCat("ethtool -K ours ", tuning));
+    lab_.In(1, absl::StrCat("ethtool -K theirs ", tuning));
+  }
+  if (!lab_.Ip(0, absl::StrCat("link set ours address ", mac, " mtu ", mtu,
+                               " up")) ||
+      !lab_.Ip(1, absl::StrCat("link set theirs mtu ", mtu, " up"))) {
+    return absl::InternalError("set a veth pair up");
+  }
+  return absl::OkStatus();
+}
+
+// As platform_service/linux_interface/linux_nic.h does.
+absl::Status InterfaceBench::Take(uint32_t mtu, bool xdp) {
+  ASSIGN_OR_RETURN(const int index, IndexIn(lab_.name(0)));
+  std::optional<platform::XdpProgram> program;
+  RETURN_IF_ERROR(platform::InNamespace(lab_.name(0), [&]() -> absl::Status {
+    if (!xdp) return absl::OkStatus();
+    ASSIGN_OR_RETURN(program, platform::XdpProgram::Attach(index, kQueues));
+    return absl::OkStatus();
+  }));
+  state_.set_mtu(mtu);
+  state_.set_link_up(true);
+  state_.set_speed_mbps(kSpeedMbps);
+  state_.set_full_duplex(true);
+  owner_ = std::make_unique<platform::LinuxOwner>(
+      platform::LinuxOwner::Place{lab_.name(0), index}, std::move(program));
+  owner_->set_mtu(mtu);
+  return absl::OkStatus();
+}
+
+absl::Status InterfaceBench::OpenPeer() {
+  RETURN_IF_ERROR(platform::InNamespace(lab_.name(1), [&] {
+    peer_.Reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(kOwnType)));
+    return peer_.valid() ? absl::OkStatus() : ErrnoStatus("open the peer");
+  }));
+  ASSIGN_OR_RETURN(const int index, IndexIn(lab_.name(1)));
+  sockaddr_ll address = {};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(kOwnType);
+  address.sll_ifindex = index;
+  for (const int buffer : {SO_RCVBUFFORCE, SO_SNDBUFFORCE}) {
+    ::setsockopt(peer_.get(), SOL_SOCKET, buffer, &kPeerBufferBytes,
+                 sizeof(kPeerBufferBytes));
+  }
+  if (::bind(peer_.get(), reinterpret_cast<const sockaddr*>(&address),
+             sizeof(address)) != 0) {
+    return ErrnoStatus("bind the peer");
+  }
+  return absl::OkStatus();
+}
+
+// In a thread of its own: back to where it came from, in order. Counted before
+// it is sent, so that whoever has it finds it counted.
+void InterfaceBench::Echo() {
+  std::array<uint8_t, 16384> frame;
+  pollfd waiting[] = {{peer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+  while (true) {
+    ::poll(waiting, 2, -1);
+    if (waiting[1].revents != 0) return;
+    const ssize_t got =
+        ::recv(peer_.get(), frame.data(), frame.size(), MSG_DONTWAIT);
+    if (got < 14) continue;
+    std::swap_ranges(frame.begin(), frame.begin() + 6, frame.begin() + 6);
+    Bump(port_.tx_frames);
+    Bump(port_.tx_bytes, static_cast<uint64_t>(got));
+    Bump(port_.rx_offered);
+    Bump(port_.rx_frames);
+    // While the link is down there is nobody to send to.
+    [[maybe_unused]] const ssize_t sent =
+        ::send(peer_.get(), frame.data(), static_cast<size_t>(got), 0);
+  }
+}
+
+absl::Status InterfaceBench::AddToGrant(platform::DeviceGrant* grant,
+                                        platform::FdList* fds) {
+  platform::LinuxBus(state_, std::string(kNicMac.begin(), kNicMac.end()))
+      .AddTo(grant, fds);
+  return absl::OkStatus();
+}
+
+absl::Status InterfaceBench::AddToSession(
+    const packet_stream::SessionAreas& areas, platform::SessionGrant* grant,
+    platform::FdList* fds) {
+  RETURN_IF_ERROR(owner_->CheckSession(areas.geometry()));
+  return owner_->AddToSession(
+      {areas.tx_data_fd(), areas.rx_data_fd(), areas.geometry()}, grant, fds);
+}
+
+absl::Status InterfaceBench::SetLink(bool up, platform::ToDriver* message) {
+  if (!lab_.Ip(0, absl::StrCat("link set ours ", up ? "up" : "down"))) {
+    return absl::InternalError("set a veth up or down");
+  }
+  state_.set_link_up(up);
+  *message->mutable_interface_state() = state_;
+  return absl::OkStatus();
+}
+
+}  // namespace bulkhead::nic_driver::testing
