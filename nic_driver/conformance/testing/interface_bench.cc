@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "platform_service/linux_interface/enumerate.h"
 #include "platform_service/linux_interface/network_namespace.h"
@@ -30,6 +31,8 @@ constexpr uint16_t kOwnType = 0x88b5;
 constexpr int kPeerBufferBytes = 64 << 20;
 constexpr uint32_t kSpeedMbps = 10'000;  // A veth's.
 constexpr uint32_t kQueues = 1;
+// Against hangs.
+constexpr uint64_t kPatienceNs = 30'000'000'000;
 
 absl::StatusOr<int> IndexIn(const std::string& network_namespace) {
   ASSIGN_OR_RETURN(const auto interfaces,
@@ -160,8 +163,16 @@ absl::Status InterfaceBench::AddToSession(
     const packet_stream::SessionAreas& areas, platform::SessionGrant* grant,
     platform::FdList* fds) {
   RETURN_IF_ERROR(owner_->CheckSession(areas.geometry()));
-  return owner_->AddToSession(
-      {areas.tx_data_fd(), areas.rx_data_fd(), areas.geometry()}, grant, fds);
+  // The kernel lets go of a socket that was closed when it has time: on a
+  // machine that is short of CPUs, after longer than one call waits. The
+  // platform service takes the interface anew then; here, it is called again.
+  const uint64_t deadline_ns = MonotonicNs() + kPatienceNs;
+  absl::Status added;
+  do {
+    added = owner_->AddToSession(
+        {areas.tx_data_fd(), areas.rx_data_fd(), areas.geometry()}, grant, fds);
+  } while (absl::IsResourceExhausted(added) && MonotonicNs() < deadline_ns);
+  return added;
 }
 
 absl::Status InterfaceBench::SetLink(bool up, platform::ToDriver* message) {
