@@ -13,16 +13,27 @@
 # machine may do, such as loading XDP programs.
 # shellcheck shell=bash
 
+# Some of the programs are where only root's PATH leads.
+PATH=$PATH:/usr/sbin:/sbin
+
 skip() {  # skip REASON: ends the script, loudly, as one that did not run.
   echo "SKIPPED run/$(basename "$0"): $1" >&2
   exit 77
 }
 
-make_lab() {
-  local tool name line
-  for tool in unshare nsenter ip; do
-    command -v $tool >/dev/null || skip "there is no $tool; run run/setup"
+# needs PROGRAM…: ends the script, as one that did not run, when one is missing.
+needs() {
+  local program missing=()
+  for program in "$@"; do
+    command -v "$program" >/dev/null || missing+=("$program")
   done
+  [ ${#missing[@]} -eq 0 ] ||
+    skip "there is no ${missing[*]}; run run/setup, which has the packages"
+}
+
+make_lab() {
+  local name line
+  needs unshare nsenter ip
   local user=(--user --map-root-user) enter=(-U --preserve-credentials)
   [ -z "${lab_as_root:-}" ] || user=() enter=()
   if ! unshare "${user[@]}" --net --mount true 2>"$work/lab.err"; then
