@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "platform_service/policy/instance_pattern.h"
 #include "platform_service/policy/ip_scalar.h"
@@ -27,14 +28,6 @@ const YamlNode* ValueOf(const YamlNode& node, absl::string_view key) {
     if (entry.key == key) return &entry.value;
   }
   return nullptr;
-}
-
-// The items of the list `key` of the map `node`.
-const std::vector<YamlNode>& ItemsOf(const YamlNode& node,
-                                     absl::string_view key) {
-  static const auto* const kNone = new std::vector<YamlNode>;
-  const YamlNode* list = ValueOf(node, key);
-  return list == nullptr ? *kNone : list->items;
 }
 
 void CheckDomainNames(SourceText* source, const YamlNode& node,
@@ -136,24 +129,10 @@ void CheckDomains(SourceText* source, const YamlNode& node,
   }
 }
 
-// Whether some rule can make an instance of this name.
 bool CanBeMade(const Scenario& scenario, const std::string& name) {
-  using Placeholder = InstancePattern::Placeholder;
-  for (const DriverRule& rule : scenario.drivers) {
-    const auto pattern = InstancePattern::Parse(rule.instance);
-    if (!pattern.ok()) continue;
-    if (pattern->placeholder == Placeholder::kNone && pattern->before == name) {
-      return true;
-    }
-    if (pattern->placeholder == Placeholder::kIndex && pattern->IndexIn(name)) {
-      return true;
-    }
-    if (pattern->placeholder != Placeholder::kName) continue;
-    for (const SimulatedNic& nic : scenario.simulated) {
-      if (pattern->Expand(0, nic.name) == name) return true;
-    }
-  }
-  return false;
+  return absl::c_any_of(scenario.drivers, [&](const DriverRule& rule) {
+    return CanMake(scenario, rule, name);
+  });
 }
 
 std::vector<std::string> Patterns(const Scenario& scenario) {
@@ -267,6 +246,31 @@ void CheckOwnName(SourceText* source, const YamlNode& node,
 
 }  // namespace
 
+const std::vector<YamlNode>& ItemsOf(const YamlNode& node,
+                                     absl::string_view key) {
+  static const auto* const kNone = new std::vector<YamlNode>;
+  const YamlNode* list = ValueOf(node, key);
+  return list == nullptr ? *kNone : list->items;
+}
+
+bool CanMake(const Scenario& scenario, const DriverRule& rule,
+             const std::string& name) {
+  using Placeholder = InstancePattern::Placeholder;
+  const auto pattern = InstancePattern::Parse(rule.instance);
+  if (!pattern.ok()) return false;
+  switch (pattern->placeholder) {
+    case Placeholder::kNone:
+      return pattern->before == name;
+    case Placeholder::kIndex:
+      return pattern->IndexIn(name).has_value();
+    case Placeholder::kName:
+      return absl::c_any_of(scenario.simulated, [&](const SimulatedNic& nic) {
+        return pattern->Expand(0, nic.name) == name;
+      });
+  }
+  return false;
+}
+
 void CheckRouter(const RouterReading& reading, const YamlNode& node,
                  const RouterConfig& config, const Scenario& scenario) {
   SourceText* source = reading.source;
@@ -276,6 +280,7 @@ void CheckRouter(const RouterReading& reading, const YamlNode& node,
   if (node.complete) CheckUses(reading, config);
   CheckDomains(source, node, config);
   CheckUplinks(source, node, config, scenario);
+  CheckPromiscuous(source, node, config, scenario);
   CheckPolicies(source, node, config);
 }
 

@@ -48,6 +48,20 @@ void CheckRouter(const RouterReading& reading, const YamlNode& node,
                  const nic_router::RouterConfig& config,
                  const Scenario& scenario);
 
+// Part of it: uplinks whose NIC must be promiscuous, and is not.
+// promiscuous_check.cc
+void CheckPromiscuous(SourceText* source, const YamlNode& node,
+                      const nic_router::RouterConfig& config,
+                      const Scenario& scenario);
+
+// The items of the list `key` of the map `node`; none when it is not there.
+const std::vector<YamlNode>& ItemsOf(const YamlNode& node,
+                                     absl::string_view key);
+
+// Whether `rule` can make an instance of this name.
+bool CanMake(const Scenario& scenario, const DriverRule& rule,
+             const std::string& name);
+
 }  // namespace bulkhead::policy
 
 #endif  // BULKHEAD_PLATFORM_SERVICE_POLICY_ROUTER_SECTION_H_
