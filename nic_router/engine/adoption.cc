@@ -20,21 +20,25 @@ uint64_t HeaderCheck(const StateHeader& header) {
 }
 
 // The seed that this memory's entries were written with; emptied memory gets a
-// new one.
-uint64_t OpenState(std::span<uint8_t> state, uint32_t max_flows) {
+// new one. Flows are emptied by saying that none is used.
+uint64_t OpenState(std::span<uint8_t> state, const StateLayout& layout,
+                   uint32_t max_flows) {
   auto* const header = reinterpret_cast<StateHeader*>(state.data());
   if (header->magic == kStateMagic && header->flows == max_flows &&
       header->neighbours == kNeighbours &&
       header->check == HeaderCheck(*header)) {
     return header->hash_seed;
   }
-  std::memset(state.data(), 0, state.size());
+  std::memset(state.data(), 0, kStatePage);
+  std::memset(&state[layout.neighbours], 0, layout.bytes - layout.neighbours);
   std::random_device random;
   *header = {.magic = kStateMagic,
              .flows = max_flows,
              .neighbours = kNeighbours,
              .hash_seed = uint64_t{random()} << 32 | random(),
-             .check = 0};
+             .check = 0,
+             .flows_used = 0,
+             .unused = 0};
   header->check = HeaderCheck(*header);
   return header->hash_seed;
 }
@@ -75,10 +79,11 @@ EngineCore::EngineCore(Ruleset ruleset, std::span<uint8_t> state,
       layout_(ruleset_.config().max_flows, kLeaseBytes),
       max_flows_(ruleset_.config().max_flows),
       max_clients_(ruleset_.config().max_clients),
-      seed_(OpenState(state, max_flows_)),
+      seed_(OpenState(state, layout_, max_flows_)),
       flows_(std::span(reinterpret_cast<Flow*>(state.data() + layout_.flows),
                        max_flows_),
-             seed_, now_ns / 1'000'000),
+             reinterpret_cast<StateHeader*>(state.data())->flows_used, seed_,
+             now_ns / 1'000'000),
       neighbours_(std::span(reinterpret_cast<Neighbour*>(state.data() +
                                                          layout_.neighbours),
                             kNeighbours),
@@ -231,7 +236,7 @@ void EngineCore::Revalidate(bool from_memory) {
     }
   }
   flows_.StartAdoption();
-  for (uint32_t i = flows_.capacity(); i-- > 0;) {
+  for (uint32_t i = flows_.end(); i-- > 0;) {
     Flow& flow = flows_[i];
     const bool in_use = from_memory
                             ? flow.check != 0 || flow.state != FlowState::kFree

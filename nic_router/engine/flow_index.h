@@ -2,13 +2,17 @@
 // sized once. Each flow is in it twice, once a direction.
 //
 // Linear probing; erasing moves later entries back, so that there are no
-// tombstones to collect. At most half full, so that a probe ends soon.
+// tombstones to collect. At most half full, so that a probe ends soon. The
+// kernel zeroes a page of it when it is first used, so that an empty index costs
+// a starting router nothing.
 #ifndef BULKHEAD_NIC_ROUTER_ENGINE_FLOW_INDEX_H_
 #define BULKHEAD_NIC_ROUTER_ENGINE_FLOW_INDEX_H_
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
+#include <new>
 
 #include "packet_stream/prefetch.h"
 
@@ -30,7 +34,7 @@ class FlowIndex {
  public:
   explicit FlowIndex(uint32_t max_flows)
       : mask_(std::bit_ceil(std::uint64_t{max_flows} * 4) - 1),
-        slots_(std::make_unique<Slot[]>(mask_ + 1)) {}
+        slots_(Zeroed(mask_ + 1)) {}
 
   void Prefetch(uint64_t hash) const {
     packet_stream::PrefetchForRead(&slots_[hash & mask_]);
@@ -58,6 +62,7 @@ class FlowIndex {
     uint64_t at = hash & mask_;
     while (slots_[at].reference != 0) at = (at + 1) & mask_;
     slots_[at] = {TagOf(hash), reference.value + 1};
+    ++size_;
   }
   // `hash_of(FlowRef)` is what an entry was inserted with.
   template <typename HashOf>
@@ -77,22 +82,34 @@ class FlowIndex {
       at = next;
     }
     slots_[at] = {};
+    --size_;
   }
   void Clear() {
+    if (size_ == 0) return;
     for (uint64_t i = 0; i <= mask_; ++i) slots_[i] = {};
+    size_ = 0;
   }
 
  private:
   struct Slot {
-    uint32_t tag = 0;
-    uint32_t reference = 0;  // FlowRef::value + 1; 0: empty.
+    uint32_t tag;
+    uint32_t reference;  // FlowRef::value + 1; 0: empty.
   };
+  struct Free {
+    void operator()(Slot* slots) const { std::free(slots); }
+  };
+  static Slot* Zeroed(uint64_t slots) {
+    void* const memory = std::calloc(slots, sizeof(Slot));
+    if (memory == nullptr) throw std::bad_alloc();  // As `new` does.
+    return static_cast<Slot*>(memory);
+  }
   static uint32_t TagOf(uint64_t hash) {
     return static_cast<uint32_t>(hash >> 32);
   }
 
   uint64_t mask_;
-  std::unique_ptr<Slot[]> slots_;
+  std::unique_ptr<Slot[], Free> slots_;
+  uint64_t size_ = 0;
 };
 
 }  // namespace bulkhead::nic_router

@@ -21,8 +21,11 @@ KeyWords WordsOf(const FlowKey& key) {
 
 }  // namespace
 
-FlowTable::FlowTable(std::span<Flow> entries, uint64_t seed, uint64_t now_ms)
+FlowTable::FlowTable(std::span<Flow> entries, uint32_t& used, uint64_t seed,
+                     uint64_t now_ms)
     : entries_(entries),
+      used_(&used),
+      end_(std::min(used, static_cast<uint32_t>(entries.size()))),
       seed_(seed),
       swept_s_(now_ms / 1000),
       index_(static_cast<uint32_t>(entries.size())) {
@@ -64,9 +67,27 @@ PacketKey FlowTable::KeyOf(FlowRef reference) const {
           .destination6 = forth ? &flow.destination6 : &flow.source6};
 }
 
-uint32_t FlowTable::Insert(const Flow& flow, uint64_t now_ms) {
+uint32_t FlowTable::Take() {
+  if (free_.empty()) {
+    SetEnd(end_ + 1);
+    return end_ - 1;
+  }
   const uint32_t number = free_.back();
   free_.pop_back();
+  return number;
+}
+
+// Before an entry beyond it is written, and after one below it was erased: the
+// next router looks at every entry that holds.
+void FlowTable::SetEnd(uint32_t end) {
+  end_ = end;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  *used_ = end;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+uint32_t FlowTable::Insert(const Flow& flow, uint64_t now_ms) {
+  const uint32_t number = Take();
   Flow& entry = entries_[number];
   // The check value last: until then the entry is nobody's.
   entry.check = 0;
@@ -158,7 +179,11 @@ void FlowTable::Discard(uint32_t number) {
   entry.check = 0;
   entry.state = FlowState::kFree;
   entry.wheel_previous = kUnlinked;
-  free_.push_back(number);
+  if (number + 1 == end_) {
+    SetEnd(number);
+  } else {
+    free_.push_back(number);
+  }
 }
 
 void FlowTable::set_timeouts(const Timeouts& timeouts) { timeouts_ = timeouts; }

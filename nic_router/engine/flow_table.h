@@ -1,7 +1,8 @@
 // Every link through the router: found by key, freed when idle, bounded.
 //
 // The entries lie in state memory (state_memory.h), index and free list in the
-// router's own. Idle links are found by a wheel of one-second spokes: using a
+// router's own. Low entries are taken first, and those beyond the highest one
+// ever taken are not touched, so that a restart reads as much as was used. Idle links are found by a wheel of one-second spokes: using a
 // link only notes the time; when its spoke comes, it is freed or moved to the
 // spoke where it would be due now.
 #ifndef BULKHEAD_NIC_ROUTER_ENGINE_FLOW_TABLE_H_
@@ -33,9 +34,11 @@ struct PacketKey {
 
 class FlowTable {
  public:
-  // `entries` are in state memory; those in use are not believed: call Adopt
-  // for each that holds, before anything else.
-  FlowTable(std::span<Flow> entries, uint64_t seed, uint64_t now_ms);
+  // `entries` and `used` are in state memory. The first `used` entries may be in
+  // use and are not believed: each is adopted or discarded, before anything
+  // else.
+  FlowTable(std::span<Flow> entries, uint32_t& used, uint64_t seed,
+            uint64_t now_ms);
 
   uint64_t Hash(const PacketKey& packet) const;
   void Prefetch(uint64_t hash) const { index_.Prefetch(hash); }
@@ -48,6 +51,8 @@ class FlowTable {
   Flow& operator[](uint32_t flow) { return entries_[flow]; }
   const Flow& operator[](uint32_t flow) const { return entries_[flow]; }
   uint32_t capacity() const { return static_cast<uint32_t>(entries_.size()); }
+  // Entries from here on are free, whatever lies in them.
+  uint32_t end() const { return end_; }
   uint32_t size() const { return size_; }
   bool full() const { return size_ == entries_.size(); }
 
@@ -61,10 +66,11 @@ class FlowTable {
 
   // --- taking over what lies in memory already ---
   // Empties index, free list and wheel; entries stay as they are. Then each
-  // entry is either adopted or discarded.
+  // entry below end(), from the last one down, is either adopted or discarded.
   void StartAdoption();
   // False: another that was adopted has one of its keys; it is discarded then.
   bool Adopt(uint32_t flow, uint64_t now_ms);
+  // The last one lowers end().
   void Discard(uint32_t flow);
 
   // --- time ---
@@ -129,6 +135,8 @@ class FlowTable {
   static constexpr uint32_t kLookedAt = 64;
 
   PacketKey KeyOf(FlowRef reference) const;
+  uint32_t Take();
+  void SetEnd(uint32_t end);
   void Link(uint32_t flow);
   void Unlink(uint32_t flow);
 
@@ -137,10 +145,12 @@ class FlowTable {
   static constexpr uint32_t kSpokeBit = 0x80000000;
 
   std::span<Flow> entries_;
+  uint32_t* used_;  // end_, for the next router.
+  uint32_t end_;
   uint64_t seed_;
   uint64_t swept_s_;  // Spokes up to this second were looked at.
   FlowIndex index_;
-  std::vector<uint32_t> free_;
+  std::vector<uint32_t> free_;  // Below end_.
   uint32_t size_ = 0;
   uint32_t hand_ = 0;
   std::array<uint32_t, kSpokes> spokes_;

@@ -148,7 +148,7 @@ absl::StatusOr<Engine::Member> EngineCore::AddClient(std::string_view label,
   members_[client.domain].attachments.push_back(number);
   client_macs_[mac] = number;
   // What an earlier router knew of it.
-  for (uint32_t i = 0; i < flows_.capacity(); ++i) {
+  for (uint32_t i = 0; i < flows_.end(); ++i) {
     Flow& flow = flows_[i];
     if (flow.state == FlowState::kFree || flow.client != kNoAttachment ||
         flow.client_id != client.label_hash) {
@@ -261,7 +261,7 @@ void EngineCore::ForgetWaitingOf(uint16_t attachment) {
 }
 
 void EngineCore::EndFlowsOf(uint16_t attachment) {
-  for (uint32_t i = 0; i < flows_.capacity(); ++i) {
+  for (uint32_t i = 0; i < flows_.end(); ++i) {
     if (flows_[i].state == FlowState::kFree || flows_[i].client != attachment) {
       continue;
     }

@@ -50,7 +50,7 @@ Table EngineCore::Links() const {
   Table table{{"protocol", "client", "domain", "source", "destination",
                "to_domain", "as", "to", "state", "packets", "idle_s"},
               {}};
-  for (uint32_t i = 0; i < flows_.capacity(); ++i) {
+  for (uint32_t i = 0; i < flows_.end(); ++i) {
     const Flow& flow = flows_[i];
     if (flow.state == FlowState::kFree) continue;
     const FlowKey& there = flow.key[0];

@@ -28,6 +28,18 @@ Link OpenLink(Network& network, uint8_t protocol = kProtocolTcp) {
   return {Make(packet), seen};
 }
 
+StateHeader& HeaderOf(Network& network) {
+  return *reinterpret_cast<StateHeader*>(network.state().data());
+}
+
+void FillWithGarbage(std::span<uint8_t> memory) {
+  uint32_t random = 1;
+  for (uint8_t& byte : memory) {
+    random = random * 1664525 + 1013904223;
+    byte = static_cast<uint8_t>(random >> 24);
+  }
+}
+
 // A new router with the old state: links and neighbours go on, both ways,
 // without a question asked.
 TEST(Restart, S6_LinksAndNeighboursSurvive) {
@@ -83,6 +95,7 @@ TEST(Restart, S7_ChangedEntriesAreNotBelieved) {
   for (size_t byte = 0; byte < sizeof(Flow); ++byte) {
     std::memset(static_cast<void*>(flows), 0,
                 NatConfig().max_flows * sizeof(Flow));
+    HeaderOf(network).flows_used = NatConfig().max_flows;
     *flow = good;
     reinterpret_cast<uint8_t*>(flow)[byte] ^= 0x41;
     network.Restart(NatConfig());
@@ -113,15 +126,14 @@ TEST(Restart, S7_ForeignStateIsEmptied) {
   OpenLink(network);
 }
 
-// Garbage in every entry, and a header that is good.
+// Garbage in every entry, and a header that is good, but for how much of it is
+// to be read.
 TEST(Restart, S7_GarbageIsNotBelieved) {
   Network network;
   const StateLayout layout(NatConfig().max_flows, Engine::kLeaseBytes);
-  uint32_t random = 1;
-  for (size_t i = layout.flows; i < layout.leases; ++i) {
-    random = random * 1664525 + 1013904223;
-    network.state()[i] = static_cast<uint8_t>(random >> 24);
-  }
+  FillWithGarbage(network.state().subspan(layout.flows,
+                                          layout.leases - layout.flows));
+  HeaderOf(network).flows_used = 0xffffffff;
   network.Restart(NatConfig());
   EXPECT_EQ(network.Counter("links_not_believed"), 256u);
   EXPECT_EQ(network.Counter("links"), 0u);
@@ -137,6 +149,24 @@ TEST(Restart, LinksThatTheRulesForbidEnd) {
   config.domains[0].tcp.clear();
   network.Restart(config);
   EXPECT_EQ(network.Counter("links_not_believed"), 1u);
+}
+
+// Entries that were never used are not read: they cost a restart no time and the
+// machine no memory.
+TEST(Restart, OnlyWhatWasUsedIsRead) {
+  Network network;
+  const Link link = OpenLink(network);
+  EXPECT_EQ(HeaderOf(network).flows_used, 1u);
+  const StateLayout layout(NatConfig().max_flows, Engine::kLeaseBytes);
+  FillWithGarbage(network.state().subspan(
+      layout.flows + sizeof(Flow),
+      layout.neighbours - layout.flows - sizeof(Flow)));
+  network.Restart(NatConfig());
+  network.AddDefaults();
+  EXPECT_EQ(network.Counter("links_adopted"), 1u);
+  EXPECT_EQ(network.Counter("links_not_believed"), 0u);
+  EXPECT_EQ(network.Pass(network.alice, link.packet, network.nic0).size(), 1u);
+  EXPECT_EQ(network.engine().Links().rows.size(), 1u);
 }
 
 TEST(Restart, LeaseMemoryIsKept) {

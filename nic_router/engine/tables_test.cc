@@ -42,8 +42,8 @@ Flow FlowOf(uint32_t number) {
 TEST(FlowTable, AgainstAModel) {
   for (const uint32_t capacity : {1u, 2u, 4u, 64u, 500u}) {
     std::vector<Flow> entries(capacity);
-    FlowTable table(entries, 12345, 0);
-    for (uint32_t i = capacity; i-- > 0;) table.Discard(i);
+    uint32_t used = 0;
+    FlowTable table(entries, used, 12345, 0);
     std::map<uint32_t, uint32_t> model;  // Key to number.
     std::mt19937 random(capacity);
     for (int step = 0; step < 20000; ++step) {
@@ -58,6 +58,8 @@ TEST(FlowTable, AgainstAModel) {
         model[key] = table.Insert(FlowOf(key), 0);
       }
       ASSERT_EQ(table.size(), model.size());
+      ASSERT_TRUE(model.empty() || used > 0);
+      ASSERT_LE(used, capacity);
       const uint32_t probe = 2 + random() % (capacity * 2);
       for (uint32_t direction = 0; direction < 2; ++direction) {
         const PacketKey packet{.key = FlowOf(probe).key[direction]};
@@ -72,13 +74,45 @@ TEST(FlowTable, AgainstAModel) {
   }
 }
 
+// What a successor has to read is as much as was in use at a time, and less
+// again after it has discarded what is not; entries beyond are overwritten
+// whatever lies in them.
+TEST(FlowTable, OnlyWhatWasUsedIsReadAgain) {
+  std::vector<Flow> entries(64);
+  for (Flow& entry : entries) entry = FlowOf(7);
+  uint32_t used = 0;
+  FlowTable table(entries, used, 1, 0);
+  for (uint32_t i = 0; i < 10; ++i) table.Erase(table.Insert(FlowOf(2), 0));
+  EXPECT_EQ(used, 1u);
+  std::vector<uint32_t> numbers;
+  for (uint32_t key = 2; key < 12; ++key) {
+    numbers.push_back(table.Insert(FlowOf(key), 0));
+  }
+  EXPECT_EQ(used, 10u);
+  for (uint32_t i = 3; i < 10; ++i) table.Erase(numbers[i]);
+  EXPECT_EQ(used, 10u);
+  table.StartAdoption();
+  for (uint32_t i = table.end(); i-- > 0;) {
+    if (entries[i].check != 0 && i != 1) {
+      EXPECT_TRUE(table.Adopt(i, 0));
+    } else {
+      table.Discard(i);
+    }
+  }
+  EXPECT_EQ(used, 3u);
+  EXPECT_EQ(table.size(), 2u);
+  EXPECT_EQ(table.Insert(FlowOf(20), 0), 1u);
+  EXPECT_EQ(table.Insert(FlowOf(21), 0), 3u);
+  EXPECT_EQ(used, 4u);
+}
+
 // Links end within a second or so of their time, used ones later, in whatever
 // order; a jump of the clock skips none.
 TEST(FlowTable, TheWheel) {
   std::vector<Flow> entries(64);
-  FlowTable table(entries, 1, 5000);
+  uint32_t used = 0;
+  FlowTable table(entries, used, 1, 5000);
   table.set_timeouts({.udp_idle_s = 30});
-  for (uint32_t i = 64; i-- > 0;) table.Discard(i);
   std::map<uint32_t, uint64_t> seen;  // Number to last use.
   std::mt19937 random(3);
   uint64_t now_ms = 5000;
