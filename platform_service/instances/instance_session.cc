@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
@@ -17,7 +18,8 @@ using packet_stream::SessionStatus;
 void Instance::HearClientOf(Session& session) {
   session.set_vanished([this] { CloseSession("the client closed it"); });
   session.set_accused([this](absl::string_view words) {
-    Breach(absl::StrCat("the client reports: ", words));
+    // They were cut, perhaps within a character.
+    Breach(absl::StrCat("the client reports: ", absl::CHexEscape(words)));
   });
 }
 

@@ -897,6 +897,21 @@ TEST_F(InstanceTest, S7_ReportedDriverIsReplacedAndTheSessionStays) {
   EXPECT_TRUE(driver.Hear().has_close_session());
 }
 
+// Shows that a report reaches the supervisor wherever it is cut: what is no
+// text would end the platform service there.
+TEST_F(InstanceTest, S7_AReportThatIsCutIsStillText) {
+  PlayedDriver driver = Bring();
+  Session* session = Open();
+  driver.Hear();
+  packet_stream::ClientReport report;
+  report.set_epoch(session->epoch());
+  report.set_breach(std::string(199, 'a') + "\u00e9");
+  ASSERT_TRUE(client_.Send(report).ok());
+  supervisor_.Turn();
+  EXPECT_FALSE(supervisor_.garbled);
+  EXPECT_NE(supervisor_.TakeBreach(), "");
+}
+
 // Shows that running out of descriptors in the middle of a session's opening
 // refuses that session, and nothing else.
 TEST_F(InstanceTest, S5_OutOfDescriptorsRefusesTheSession) {

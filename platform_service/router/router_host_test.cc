@@ -365,6 +365,28 @@ TEST_F(RouterHostTest, S7_ARouterThatSaysWhatItMayNotBreaksThePeace) {
             "platform channel: a message that says nothing");
 }
 
+// Shows that the words of a router and of its clients reach the supervisor,
+// wherever they are cut: what is no text would end the platform service there.
+TEST_F(RouterHostTest, S7_WordsThatAreCutAreStillText) {
+  instances_["nic0"].exists = true;
+  PlayedRouter router = Bring();
+  Open("vm-1");
+  const std::string words = std::string(199, 'a') + "\u00e9\u001b[2J";
+  FromRouter message;
+  message.mutable_uplink_closed()->set_instance("nic0");
+  message.mutable_uplink_closed()->set_reason(words);
+  router.Say(message);
+  supervisor_.Turn();
+  EXPECT_GE(supervisor_.FindEvent("uplink_closed"), 0);
+  packet_stream::ClientReport report;
+  report.set_epoch(host_->sessions().begin()->second->epoch());
+  report.set_breach(words);
+  ASSERT_TRUE(clients_[0].Send(report).ok());
+  supervisor_.Turn();
+  EXPECT_FALSE(supervisor_.garbled);
+  EXPECT_NE(supervisor_.TakeBreach(), "");
+}
+
 TEST_F(RouterHostTest, S7_AClientThatBreaksTheProtocolLosesItsSessionAlone) {
   PlayedRouter router = Bring();
   const uint64_t bad = Open("vm-1").id();

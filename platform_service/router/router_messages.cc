@@ -2,6 +2,7 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/errno_status.h"
@@ -27,8 +28,10 @@ constexpr size_t kMaxRows = 1'000'000;
 constexpr uint32_t kMostStrayAnswers = 256;
 constexpr size_t kMaxWords = 200;
 
-std::string Shortened(const std::string& words) {
-  return words.substr(0, kMaxWords);
+// A router's words, short and harmless: cut within a character, they were no
+// text any more, and the supervisor gives up who sends it such.
+std::string Shortened(absl::string_view words) {
+  return absl::CHexEscape(words.substr(0, kMaxWords));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
@@ -44,7 +45,8 @@ void RouterHost::HearClientOf(Session& session) {
   const uint64_t id = session.id();
   session.set_vanished([this, id] { CloseSession(id, "the client closed it"); });
   session.set_accused([this, id](absl::string_view words) {
-    Breach(absl::StrCat("the client of session ", id, " reports: ", words));
+    Breach(absl::StrCat("the client of session ", id, " reports: ",
+                        absl::CHexEscape(words)));
   });
 }
 

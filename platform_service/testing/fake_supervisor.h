@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "base/event_loop.h"
 #include "base/seqpacket.h"
 #include "platform_service/supervisor_link.h"
@@ -49,6 +50,8 @@ class FakeSupervisor {
     for (;;) {
       Order order;
       const auto got = own_.Receive(&order.message, &order.fds);
+      // What the supervisor would give its platform service up for.
+      garbled = garbled || absl::IsInvalidArgument(got.status());
       if (!got.ok() || !*got) return;
       if (order.message.has_record()) {
         events.push_back(order.message.record().event());
@@ -106,6 +109,7 @@ class FakeSupervisor {
   std::vector<supervisor::Event> events;
   std::map<std::string, Order> parked;
   std::vector<std::string> attended;
+  bool garbled = false;
   // SupervisorLink::FlushEvents: what a few milliseconds would do.
   std::function<void()> flush_events;
 
