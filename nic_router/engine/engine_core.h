@@ -7,6 +7,7 @@
 //   switching.cc  MACs: who may send as whom, where a frame goes in its domain
 //   arp.cc        ARP, next hops, frames that wait for one
 //   routing4.cc   IPv4 between domains: flows, rules, NAT, fragments
+//   fragmenting.cc  IPv4 packets that are too long for their way out
 //   routing6.cc   IPv6 between domains
 //   errors.cc     ICMP errors: those that we send, and those that pass
 //   local.cc      what is for the router: echo, DHCP, neighbour discovery
@@ -133,6 +134,7 @@ struct EngineCounters {
   uint64_t flows_ended = 0;  // Their client, rule or address went away.
   uint64_t flows_adopted = 0;
   uint64_t flows_not_believed = 0;
+  uint64_t fragmented = 0;  // By us.
   uint64_t neighbours_adopted = 0;
   uint64_t neighbours_not_believed = 0;
   uint64_t arp_requests = 0;
@@ -316,6 +318,8 @@ class EngineCore final : public Engine {
   DropReason MayLeave4(Frame& frame, const NextHop& next);
   // The last steps that every forwarded packet takes.
   DropReason Leave4(Frame& frame, const NextHop& next, const Endpoints4& to);
+  // fragmenting.cc
+  DropReason SendFragments4(Frame& frame, uint16_t attachment);
   void CountRule(uint16_t rule, const Frame& frame);
   void ReplyRefused4(Frame& frame, DropReason reason);
 

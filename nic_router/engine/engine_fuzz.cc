@@ -93,7 +93,8 @@ Bytes Good(uint8_t kind, bool outside, const MacAddress& router) {
   WriteIpv4(std::span(frame).subspan(14),
             {.source = outside ? 0x0a090009u : 0x0a000102u,
              .destination = outside ? 0x0a090001u : 0x0a090009u,
-             .protocol = protocol},
+             .protocol = protocol,
+             .dont_fragment = (kind & 0x10) == 0},
             36);
   uint8_t* const upper = &frame[34];
   if (protocol == kProtocolIcmp) {
@@ -177,6 +178,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (what >= 0xf0) {
       now += kSecond << (what & 7);
     } else if (what >= 0xe8) {
+      nic.set_mtu((what & 2) != 0 ? 44 : 1500);
       nic.set_link((what & 1) != 0);
     } else if (what >= 0xe4) {
       nic.set_tx_room(what & 3);

@@ -206,6 +206,7 @@ Table EngineCore::Counters() const {
   add("arp_requests", counters_.arp_requests);
   add("arp_replies", counters_.arp_replies);
   add("icmp_errors", counters_.icmp_errors);
+  add("fragmented", counters_.fragmented);
   add("icmp_echoes", counters_.icmp_echoes);
   add("local_not_sent", counters_.local_not_sent);
   add("failovers", counters_.failovers);

@@ -436,8 +436,7 @@ DropReason EngineCore::MayLeave4(Frame& frame, const NextHop& next) {
   const uint16_t line = LineOf(attachments_[next.attachment]);
   if (line == kNoLine) return DropReason::kNoLink;
   const uint32_t bytes = frame.ip_end - kEthernetBytes;
-  if (bytes > lines_[line]->mtu) [[unlikely]] {
-    // Also to who allows fragmenting: better told than cut (RFC 8900).
+  if (bytes > lines_[line]->mtu && frame.dont_fragment) [[unlikely]] {
     SendError4(frame, kIcmpUnreachable, kIcmpFragmentationNeeded,
                lines_[line]->mtu);
     return DropReason::kPktTooBig;
@@ -496,7 +495,10 @@ DropReason EngineCore::Leave4(Frame& frame, const NextHop& next,
   }
   StoreMac(head, next.mac);
   StoreMac(head + kMacBytes, OwnMac(attachments_[next.attachment]));
-  return SendFrameOn(next.attachment, frame, frame.ip_end);
+  const DropReason sent = SendFrameOn(next.attachment, frame, frame.ip_end);
+  return sent == DropReason::kPktTooBig
+             ? SendFragments4(frame, next.attachment)
+             : sent;
 }
 
 void EngineCore::CountRule(uint16_t number, const Frame& frame) {

@@ -61,6 +61,11 @@ class BasicIpv4 {
   }
 
   void set_total_bytes(uint16_t bytes) { Store16(at_ + 2, bytes); }
+  // The offset is in bytes, a multiple of 8; DF is not set.
+  void set_fragment(uint32_t offset, bool more) {
+    Store16(at_ + 6, static_cast<uint16_t>(offset / 8 |
+                                           (more ? kIpv4MoreFragments : 0)));
+  }
   void set_ttl(uint8_t ttl) { at_[8] = ttl; }
   void set_checksum(uint16_t checksum) { Store16(at_ + 10, checksum); }
   void set_source(Ipv4Address address) { Store32(at_ + 12, address); }
