@@ -3,8 +3,8 @@
 //
 // Linear probing; erasing moves later entries back, so that there are no
 // tombstones to collect. At most half full, so that a probe ends soon. The
-// kernel zeroes a page of it when it is first used, so that an empty index costs
-// a starting router nothing.
+// kernel zeroes a page of it when it is first used, so that an empty index
+// costs a starting router nothing.
 #ifndef BULKHEAD_NIC_ROUTER_ENGINE_FLOW_INDEX_H_
 #define BULKHEAD_NIC_ROUTER_ENGINE_FLOW_INDEX_H_
 

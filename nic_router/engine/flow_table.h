@@ -2,9 +2,10 @@
 //
 // The entries lie in state memory (state_memory.h), index and free list in the
 // router's own. Low entries are taken first, and those beyond the highest one
-// ever taken are not touched, so that a restart reads as much as was used. Idle links are found by a wheel of one-second spokes: using a
-// link only notes the time; when its spoke comes, it is freed or moved to the
-// spoke where it would be due now.
+// ever taken are not touched, so that a restart reads as much as was used. Idle
+// links are found by a wheel of one-second spokes: using a link only notes the
+// time; when its spoke comes, it is freed or moved to the spoke where it would
+// be due now.
 #ifndef BULKHEAD_NIC_ROUTER_ENGINE_FLOW_TABLE_H_
 #define BULKHEAD_NIC_ROUTER_ENGINE_FLOW_TABLE_H_
 
@@ -34,8 +35,8 @@ struct PacketKey {
 
 class FlowTable {
  public:
-  // `entries` and `used` are in state memory. The first `used` entries may be in
-  // use and are not believed: each is adopted or discarded, before anything
+  // `entries` and `used` are in state memory. The first `used` entries may be
+  // in use and are not believed: each is adopted or discarded, before anything
   // else.
   FlowTable(std::span<Flow> entries, uint32_t& used, uint64_t seed,
             uint64_t now_ms);

@@ -61,11 +61,12 @@ DropReason EngineCore::SendFragments4(Frame& frame, uint16_t attachment) {
     out.FillChecksum();
     const RxPiece piece = {.data = slow_.get() + at,
                            .length = static_cast<uint16_t>(part)};
-    const DropReason sent =
-        Send(attachment, head, kEthernetBytes + header, &piece, 0,
-             kEthernetBytes + header + part);
+    const DropReason sent = Send(attachment, head, kEthernetBytes + header,
+                                 &piece, 0, kEthernetBytes + header + part);
     if (sent != DropReason::kNone) return sent;
-    if (offset == frame.fragment_at) header = KeepCopiedOptions(ip.first(header));
+    if (offset == frame.fragment_at) {
+      header = KeepCopiedOptions(ip.first(header));
+    }
     at += part;
     offset += part;
   }

@@ -71,9 +71,8 @@ TEST(Fragmenting, PutTogetherItIsThePacket) {
         Network network;
         Narrow(network, mtu);
         const Packet packet = LongPacket(network, protocol, 1472);
-        const auto out =
-            network.Pass(network.alice, Cuttable(Make(packet)), network.nic0,
-                         piece_bytes);
+        const auto out = network.Pass(network.alice, Cuttable(Make(packet)),
+                                      network.nic0, piece_bytes);
         ASSERT_GT(out.size(), 1u);
         const Bytes whole = Join(out, mtu);
         EXPECT_TRUE(Read(whole).good_sums) << int{protocol} << " " << mtu;
@@ -95,16 +94,15 @@ TEST(Fragmenting, FragmentsToo) {
   Narrow(network, 576);
   Bytes first = Make(LongPacket(network, kProtocolUdp, 1472));
   Store16(&first[34 + 4], 2000);  // UDP's length, of which more is to come.
-  const auto out =
-      network.Pass(network.alice, Cuttable(first, kIpv4MoreFragments),
-                   network.nic0);
+  const auto out = network.Pass(
+      network.alice, Cuttable(first, kIpv4MoreFragments), network.nic0);
   ASSERT_EQ(out.size(), 3u);
   const auto last = *Ipv4View::In(std::span(out[2]).subspan(14));
   EXPECT_TRUE(last.more_fragments());
   Bytes second(first.begin(), first.begin() + 34 + 528);
   Store16(&second[16], 20 + 528);
-  const auto rest = network.Pass(network.alice, Cuttable(second, 1480 / 8),
-                                 network.nic0);
+  const auto rest =
+      network.Pass(network.alice, Cuttable(second, 1480 / 8), network.nic0);
   ASSERT_EQ(rest.size(), 1u);
   const auto end = *Ipv4View::In(std::span(rest[0]).subspan(14));
   EXPECT_EQ(end.fragment_offset(),
@@ -129,8 +127,8 @@ TEST(Fragmenting, OptionsThatAreCopied) {
   EXPECT_TRUE(std::equal(options.begin(), options.end(), out[0].begin() + 34));
   for (const size_t later : {1, 2}) {
     EXPECT_EQ(out[later][14], 0x46);
-    EXPECT_TRUE(
-        std::equal(options.begin() + 8, options.end(), out[later].begin() + 34));
+    EXPECT_TRUE(std::equal(options.begin() + 8, options.end(),
+                           out[later].begin() + 34));
   }
   EXPECT_TRUE(Read(Join(out, 576)).good_sums);
 }

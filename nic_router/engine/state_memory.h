@@ -27,7 +27,7 @@ struct StateHeader {
   uint32_t flows;
   uint32_t neighbours;
   uint64_t hash_seed;  // Of this state's check values.
-  uint64_t check;  // Of what stands before it.
+  uint64_t check;      // Of what stands before it.
   // Not covered, since it grows with the flows: too many are read in vain, and
   // none of them is believed unchecked.
   uint32_t flows_used;

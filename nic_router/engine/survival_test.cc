@@ -131,8 +131,8 @@ TEST(Restart, S7_ForeignStateIsEmptied) {
 TEST(Restart, S7_GarbageIsNotBelieved) {
   Network network;
   const StateLayout layout(NatConfig().max_flows, Engine::kLeaseBytes);
-  FillWithGarbage(network.state().subspan(layout.flows,
-                                          layout.leases - layout.flows));
+  FillWithGarbage(
+      network.state().subspan(layout.flows, layout.leases - layout.flows));
   HeaderOf(network).flows_used = 0xffffffff;
   network.Restart(NatConfig());
   EXPECT_EQ(network.Counter("links_not_believed"), 256u);
@@ -151,16 +151,16 @@ TEST(Restart, LinksThatTheRulesForbidEnd) {
   EXPECT_EQ(network.Counter("links_not_believed"), 1u);
 }
 
-// Entries that were never used are not read: they cost a restart no time and the
-// machine no memory.
+// Entries that were never used are not read: they cost a restart no time and
+// the machine no memory.
 TEST(Restart, OnlyWhatWasUsedIsRead) {
   Network network;
   const Link link = OpenLink(network);
   EXPECT_EQ(HeaderOf(network).flows_used, 1u);
   const StateLayout layout(NatConfig().max_flows, Engine::kLeaseBytes);
-  FillWithGarbage(network.state().subspan(
-      layout.flows + sizeof(Flow),
-      layout.neighbours - layout.flows - sizeof(Flow)));
+  FillWithGarbage(
+      network.state().subspan(layout.flows + sizeof(Flow),
+                              layout.neighbours - layout.flows - sizeof(Flow)));
   network.Restart(NatConfig());
   network.AddDefaults();
   EXPECT_EQ(network.Counter("links_adopted"), 1u);

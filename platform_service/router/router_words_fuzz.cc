@@ -112,8 +112,8 @@ class PlayedSystem {
     FakeSupervisor::Order begin = supervisor_.TakeBegin();
     RouterGrant grant;
     Check(begin.message.has_begin() &&
-              grant.ParseFromString(begin.message.begin().payload()) &&
-              grant.platform_fd() < begin.fds.size());
+          grant.ParseFromString(begin.message.begin().payload()) &&
+          grant.platform_fd() < begin.fds.size());
     router_ = SeqpacketChannel(std::move(begin.fds[grant.platform_fd()]));
     ++generation_;
     FromSupervisor message;
