@@ -897,6 +897,23 @@ TEST_F(InstanceTest, S7_ReportedDriverIsReplacedAndTheSessionStays) {
   EXPECT_TRUE(driver.Hear().has_close_session());
 }
 
+// Shows that lanes which all see the driver's lie accuse it once, and that
+// their client is no more the one to go for it.
+TEST_F(InstanceTest, S7_ReportsOfAllLanesAreOne) {
+  queues_ = 4;
+  PlayedDriver driver = Bring();
+  Session* session = Open(16, 4);
+  driver.Hear();
+  packet_stream::ClientReport report;
+  report.set_epoch(session->epoch());
+  report.set_breach("its rx submit tail went back");
+  for (int lane = 0; lane < 4; ++lane) ASSERT_TRUE(client_.Send(report).ok());
+  supervisor_.Turn();
+  EXPECT_NE(supervisor_.TakeBreach(), "");
+  EXPECT_EQ(supervisor_.TakeBreach(), "");
+  EXPECT_TRUE(instance_->busy());
+}
+
 // Shows that a report reaches the supervisor wherever it is cut: what is no
 // text would end the platform service there.
 TEST_F(InstanceTest, S7_AReportThatIsCutIsStillText) {

@@ -9,8 +9,10 @@
 namespace bulkhead::platform {
 namespace {
 
-// Two rings per queue pair; the grant's descriptors must fit into one message.
-constexpr size_t kMostAreas = 16;
+// Drivers take one, of all their rings, or two. The grant's descriptors must
+// fit into one message (SeqpacketChannel::kMaxFds), also with 16 vectors, 8
+// doorbells and a session of 8 lanes.
+constexpr size_t kMostAreas = 8;
 
 }  // namespace
 

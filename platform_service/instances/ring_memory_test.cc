@@ -29,7 +29,7 @@ TEST_F(RingMemoryTest, QuotaIsOfBytesAndOfAreas) {
       rings_.Allocate(device(), ~uint64_t{0}).status()));
   int areas = 0;
   while (rings_.Allocate(device(), 4096).ok()) ASSERT_LT(++areas, 100);
-  EXPECT_EQ(areas, 16);
+  EXPECT_EQ(areas, 8);
 }
 
 TEST_F(RingMemoryTest, FreedMemoryMayBeAskedForAgain) {

@@ -110,6 +110,7 @@ void Session::HearClient() {
   std::vector<UniqueFd> fds;
   const absl::StatusOr<bool> received = channel_.Receive(&report, &fds, 0);
   if (received.ok() && !*received) return;
+  if (received.ok() && IsRepeated(report.epoch())) return;
   if (received.ok() && ++reports_ <= kMaxReports) {
     // Of an older epoch, its provider is gone already.
     if (report.epoch() == epoch_ && accused_) {
@@ -122,6 +123,17 @@ void Session::HearClient() {
   // The handler destroys the session.
   const auto vanished = std::move(vanished_);
   if (vanished) vanished();
+}
+
+// Each lane of a client that finds itself lied to says so: of one epoch, they
+// are one report.
+bool Session::IsRepeated(uint32_t epoch) {
+  if (reports_ > 0 && epoch == reported_epoch_ && ++repeats_ < lanes()) {
+    return true;
+  }
+  reported_epoch_ = epoch;
+  repeats_ = 0;
+  return false;
 }
 
 void Session::StopWatching() {

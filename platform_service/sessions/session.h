@@ -128,7 +128,8 @@ class Session {
     vanished_ = std::move(vanished);
   }
   // Called with the client's words when it reports that the provider of this
-  // epoch broke the protocol. At most kMaxReports times in a session: a client
+  // epoch broke the protocol; once, however many of its lanes say so. At most
+  // kMaxReports times in a session: a client
   // that goes on accusing has vanished, so that it cannot keep its NIC's driver
   // restarting (S7).
   void set_accused(std::function<void(absl::string_view)> accused) {
@@ -154,6 +155,7 @@ class Session {
   absl::Status MapHeaders();
   absl::Status WatchClient();
   void HearClient();
+  bool IsRepeated(uint32_t epoch);
   void StopWatching();
   std::string Key() const;
 
@@ -165,6 +167,8 @@ class Session {
   std::function<void()> vanished_;
   std::function<void(absl::string_view)> accused_;
   uint32_t reports_ = 0;
+  uint32_t reported_epoch_ = 0;  // By the last one.
+  uint32_t repeats_ = 0;         // Of it.
   EventLoop::WatchId watch_ = 0;
   packet_stream::SessionAreas areas_;
   // Rung by us alone; wakes the provider as the client's bell does.
