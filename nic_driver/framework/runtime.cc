@@ -164,6 +164,9 @@ Task<absl::Status> Runtime::BringUp() {
                  ? 1
                  : granted_sessions_.front().provider.geometry.lanes));
   for (SessionGrant& session : granted_sessions_) {
+    // Of a NIC that had more queues before: the platform service closes it, once
+    // it has heard how many there are.
+    if (session.provider.geometry.lanes > facts_.queues) continue;
     BindSession(std::move(session));
   }
   granted_sessions_.clear();
@@ -554,7 +557,9 @@ Runtime::Progress Runtime::TakeProgress() {
                        (interface_ == nullptr || link_.up);
     const bool hangs = queue.thread != nullptr && !queue.thread->IsAlive();
     waiting |= waits || hangs;
-    stuck |= hangs || (waits && frames == queue.frames_seen);
+    // A frame that has only just come is none that does not move.
+    stuck |= hangs || (waits && queue.waited && frames == queue.frames_seen);
+    queue.waited = waits;
     queue.frames_seen = frames;
     moved += frames;
   }

@@ -87,6 +87,7 @@ class Runtime {
     QueueThread* thread = nullptr;  // Null: this one.
     std::unique_ptr<LaneServer> server;
     uint64_t frames_seen = 0;  // By the last TakeProgress.
+    bool waited = false;       // Then, too.
   };
 
   absl::Status Connect(DeviceGrant& grant);

@@ -18,8 +18,10 @@ constexpr uint32_t kLanes = 3;
 
 class Lanes : public SystemTest {
  protected:
-  void SetUp() override {
-    Start(
+  void SetUp() override { Start(Scenario(kLanes), 2); }
+  // Of two NICs: one with so many queues, and one with one.
+  static std::string Scenario(uint32_t queues) {
+    return absl::StrCat(
         "apiVersion: bulkhead/v1\n"
         "simulated:\n"
         "  - {name: port0, model: \"82576\", network: {echo: {}}}\n"
@@ -29,14 +31,15 @@ class Lanes : public SystemTest {
         "    driver: igb\n"
         "    instance: many\n"
         "    standby: true\n"
-        "    limits: {queues: 3}\n"
+        "    limits: {queues: ",
+        queues,
+        "}\n"
         "  - match: {name: port1}\n"
         "    driver: e1000e\n"
         "    instance: one\n"
         "clients:\n"
         "  - {label: any, may_open: [\"*\"]}\n"
-        "  - {label: small, may_open: [\"*\"], memory: 1MiB}\n",
-        2);
+        "  - {label: small, may_open: [\"*\"], memory: 1MiB}\n");
   }
   auto OpenLanes(const std::string& instance, uint32_t lanes,
                  const std::string& label = "any") {
@@ -129,6 +132,25 @@ TEST_F(Lanes, S5_S6_OutliveTheDriverAndThePlatformService) {
   ASSERT_TRUE(WaitForLink(**session));
   ExpectEchoes(**session, 60);
   EXPECT_EQ(api_->ListSessions()->at(0).lanes(), kLanes);
+}
+
+// The next driver may have fewer queues than the session has lanes: the session
+// is closed, and another one can be opened.
+TEST_F(Lanes, FewerQueuesCloseTheSession) {
+  auto session = OpenLanes("many", kLanes);
+  ASSERT_TRUE(session.ok()) << session.status();
+  ASSERT_TRUE(WaitForLink(**session));
+  ASSERT_TRUE(api_->Apply(Scenario(1)).ok());
+  ASSERT_TRUE(
+      recovery::WaitUntil([&] { return api_->ListSessions()->empty(); }));
+  absl::StatusOr<std::unique_ptr<packet_stream::Session>> again;
+  ASSERT_TRUE(recovery::WaitUntil([&] {
+    again = OpenLanes("many", kLanes);
+    return again.ok();
+  })) << again.status();
+  EXPECT_EQ((*again)->geometry().lanes, 1u);
+  ASSERT_TRUE(WaitForLink(**again));
+  ExpectEchoes(**again, 1);
 }
 
 }  // namespace
