@@ -185,7 +185,7 @@ void ReadProcess(SourceText* source, Fields* fields, RouterSpec* router) {
     router->heartbeat = ReadHeartbeat(source, *heartbeat);
   }
   if (const YamlNode* limits = fields->Find("limits")) {
-    router->limits = ReadLimits(source, *limits);
+    router->limits = ReadLimits(source, *limits, false);
   }
 }
 

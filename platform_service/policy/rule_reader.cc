@@ -32,10 +32,12 @@ constexpr uint32_t kMinMtu = 68;
 constexpr uint32_t kMaxMtu = 9000;
 // 82574L datasheet 10.2.4.5, ITR: 16 bits of 256 ns.
 constexpr uint32_t kMaxInterruptInterval_us = 16000;
-// Below this a driver does not get through its own grant.
+// Below this a driver does not get through its own grant; each further queue
+// has a lane's doorbells, a vector and a thread's loop.
 constexpr uint32_t kMinFds = 32;
-// The lanes that a session may have (packet_stream/layout.h).
-constexpr uint32_t kMaxQueues = 16;
+constexpr uint32_t kMinFdsOfQueue = 8;
+// So many lanes' descriptors fit into a grant.
+constexpr uint32_t kMaxQueues = 8;
 
 bool IsGlob(absl::string_view text, absl::string_view more) {
   return text.size() <= kMaxGlobCharacters &&
@@ -180,12 +182,13 @@ HeartbeatSpec ReadHeartbeat(SourceText* source, const YamlNode& node) {
   return heartbeat;
 }
 
-LimitsSpec ReadLimits(SourceText* source, const YamlNode& node) {
+LimitsSpec ReadLimits(SourceText* source, const YamlNode& node, bool queues) {
   LimitsSpec limits;
   Fields fields(source, node, "`limits`", "{memory: 8MiB, cpus: [1]}");
   fields.Bytes("memory", kMiB, kMaxMemory, &limits.memory_bytes);
-  fields.Number("fds", kMinFds, 65536, &limits.max_fds);
-  fields.Number("queues", 1, kMaxQueues, &limits.queues);
+  if (queues) fields.Number("queues", 1, kMaxQueues, &limits.queues);
+  fields.Number("fds", kMinFds + kMinFdsOfQueue * (limits.queues - 1), 65536,
+                &limits.max_fds);
   for (const YamlNode* item : fields.List("cpus", kMaxCpus, "cpus: [0, 1]")) {
     const std::string* text = fields.Scalar("cpus", item);
     if (text == nullptr) continue;
@@ -241,7 +244,7 @@ DriverRule ReadDriverRule(SourceText* source, const YamlNode& node,
     rule.heartbeat = ReadHeartbeat(source, *heartbeat);
   }
   if (const YamlNode* limits = fields.Find("limits")) {
-    rule.limits = ReadLimits(source, *limits);
+    rule.limits = ReadLimits(source, *limits, true);
   }
   if (const YamlNode* config = fields.Find("config")) {
     rule.config = ReadConfig(source, *config);

@@ -34,7 +34,8 @@ ClientRule ReadClientRule(SourceText* source, const YamlNode& node);
 // `restart`, `heartbeat`, `limits` of any process. rule_reader.cc
 RestartSpec ReadRestart(SourceText* source, const YamlNode& node);
 HeartbeatSpec ReadHeartbeat(SourceText* source, const YamlNode& node);
-LimitsSpec ReadLimits(SourceText* source, const YamlNode& node);
+// With `queues` where the process drives a NIC.
+LimitsSpec ReadLimits(SourceText* source, const YamlNode& node, bool queues);
 
 // `router:`, against itself and the rest of the scenario, which was read
 // before. router_reader.cc
