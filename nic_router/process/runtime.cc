@@ -229,7 +229,8 @@ void Runtime::HandleUplinkReply(std::string instance) {
   packet_stream::OpenReply reply;
   std::vector<UniqueFd> fds;
   const absl::StatusOr<bool> received =
-      uplink.channel.Receive(&reply, &fds, packet_stream::ClientGrant::FdCount(1));
+      uplink.channel.Receive(&reply, &fds,
+                             packet_stream::ClientGrant::FdCount(1));
   if (received.ok() && !*received) return;
   loop_.Unwatch(std::exchange(uplink.watch, 0));
   const absl::Status taken =

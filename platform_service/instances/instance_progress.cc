@@ -12,8 +12,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// Between two looks while bells are listened to: for a driver that says that it sleeps,
-// so that it is not looked at, and then takes that back.
+// Between two looks while bells are listened to: for a driver that says that it
+// sleeps, so that it is not looked at, and then takes that back.
 constexpr milliseconds kRestInterval(10'000);
 
 }  // namespace

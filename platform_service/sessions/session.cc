@@ -19,8 +19,6 @@ using packet_stream::ControlHeader;
 using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
-namespace {}  // namespace
-
 absl::StatusOr<std::unique_ptr<Session>> Session::Create(
     EventLoop& loop, SupervisorLink& link, SessionIdentity identity,
     SeqpacketChannel channel, QuotaCharge charge,

@@ -129,9 +129,8 @@ class Session {
   }
   // Called with the client's words when it reports that the provider of this
   // epoch broke the protocol; once, however many of its lanes say so. At most
-  // kMaxReports times in a session: a client
-  // that goes on accusing has vanished, so that it cannot keep its NIC's driver
-  // restarting (S7).
+  // kMaxReports times in a session: a client that goes on accusing has
+  // vanished, so that it cannot keep its NIC's driver restarting (S7).
   void set_accused(std::function<void(absl::string_view)> accused) {
     accused_ = std::move(accused);
   }
