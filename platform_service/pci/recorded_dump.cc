@@ -51,8 +51,18 @@ std::string DeviceLine(absl::string_view line) {
   return "";
 }
 
+// Whether libpci takes `line` for config space: its offset may have two to
+// eight digits.
+bool IsConfigSpace(absl::string_view line) {
+  const size_t digits = line.find(": ");
+  return digits != absl::string_view::npos && digits >= 2 && digits <= 8 &&
+         StartsLike(line, std::string(digits, '#'));
+}
+
 // The bytes of a line of config space, after its offset; -1 when they are none.
+// libpci bears one space after the last byte, and no other sign.
 int CountBytes(absl::string_view bytes) {
+  absl::ConsumeSuffix(&bytes, " ");
   int count = 0;
   for (absl::string_view byte : absl::StrSplit(bytes, ' ')) {
     if (byte.size() != 2 || !StartsLike(byte, "##")) return -1;
@@ -85,12 +95,12 @@ absl::Status CheckDump(absl::string_view text, const std::string& path) {
       in_device = true;
       continue;
     }
-    const bool is_data = StartsLike(line, "##: ") || StartsLike(line, "###: ");
-    if (!is_data || !in_device) continue;
+    if (!IsConfigSpace(line) || !in_device) continue;
     const std::vector<absl::string_view> parts =
         absl::StrSplit(line, absl::MaxSplits(": ", 1));
-    uint32_t offset = 0;
-    const int count = CountBytes(absl::StripTrailingAsciiWhitespace(parts[1]));
+    // Wide, since libpci takes ffffffff for -1 and writes before its buffer.
+    uint64_t offset = 0;
+    const int count = CountBytes(parts[1]);
     if (!absl::SimpleHexAtoi(parts[0], &offset) || count < 0) {
       return wrong("this is no line of config space");
     }
