@@ -123,7 +123,7 @@ NextHop EngineCore::LookUp(uint16_t domain, uint8_t version,
     if (age_ms >= NeighbourTable::kStaleMs) return {};
     AskWho(domain, hint);
   }
-  return {.attachment = entry.attachment, .mac = entry.mac};
+  return {.mac = &entry.mac, .attachment = entry.attachment};
 }
 
 NextHop EngineCore::Resolve4(uint16_t domain, Ipv4Address destination,
@@ -133,7 +133,7 @@ NextHop EngineCore::Resolve4(uint16_t domain, Ipv4Address destination,
   if (!rules.config.use_arp) {
     for (const uint16_t each : members_[domain].attachments) {
       if (!attachments_[each].is_client()) {
-        return {.attachment = each, .mac = kBroadcastMac};
+        return {.mac = &kBroadcastMac, .attachment = each};
       }
     }
     return {.reason = DropReason::kNoLink};

@@ -147,8 +147,8 @@ struct EngineCounters {
 
 // Where a packet goes next.
 struct NextHop {
+  const MacAddress* mac = nullptr;      // The neighbour table's.
   uint16_t attachment = kNoAttachment;  // kNoAttachment: not known yet.
-  MacAddress mac{};
   DropReason reason = DropReason::kNone;
 };
 
@@ -387,7 +387,7 @@ class EngineCore final : public Engine {
   std::vector<UplinkGroup> groups_;
   std::vector<DomainMembers> members_;  // As ruleset_.domains().
   // A client's MAC, within its domain.
-  absl::flat_hash_map<MacAddress, uint16_t> client_macs_;
+  absl::flat_hash_map<uint64_t, uint16_t> client_macs_;  // By MacWord.
   MemberId next_id_ = 1;
   uint16_t first_line_ = 0;  // Of the next turn.
   uint64_t random_;          // State of the port picker.

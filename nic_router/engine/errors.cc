@@ -244,7 +244,7 @@ DropReason EngineCore::ForwardError4(Frame& frame) {
   ip->set_destination(other.source);
   ip->set_ttl(static_cast<uint8_t>(frame.ttl - 1));
   ip->FillChecksum();
-  StoreMac(slow_.get(), next.mac);
+  StoreMac(slow_.get(), *next.mac);
   StoreMac(slow_.get() + kMacBytes, OwnMac(attachments_[next.attachment]));
   const DropReason sent = Send(next.attachment, slow_.get(), frame.ip_end,
                                nullptr, 0, frame.ip_end);

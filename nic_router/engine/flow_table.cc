@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 
 #include "nic_router/engine/hash.h"
@@ -13,10 +14,14 @@ struct KeyWords {
   uint64_t first;
   uint64_t second;
 };
+// As they lie in memory (on a little-endian machine), but put together here: a
+// key that was just written would have to go through memory first.
+static_assert(std::endian::native == std::endian::little);
 KeyWords WordsOf(const FlowKey& key) {
-  KeyWords words;
-  std::memcpy(&words, &key, sizeof(words));
-  return words;
+  return {.first = uint64_t{key.destination} << 32 | key.source,
+          .second = uint64_t{key.domain} << 48 | uint64_t{key.version} << 40 |
+                    uint64_t{key.protocol} << 32 |
+                    uint64_t{key.destination_port} << 16 | key.source_port};
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ void EngineCore::SendFrame(std::string_view domain, MemberId to,
       const bool here =
           attachment.is_client()
               ? attachment.mac == destination
-              : !client_macs_.contains(destination) &&
+              : !client_macs_.contains(MacWord(destination)) &&
                     (macs_.Find(number, destination, now_s_) == kNoAttachment ||
                      macs_.Find(number, destination, now_s_) == each);
       if (!here) continue;
@@ -163,7 +163,7 @@ void EngineCore::LearnNeighbour6(std::string_view domain,
   const uint16_t number = ruleset_.DomainOf(domain);
   if (number == kNoDomain || IsMulticast(mac)) return;
   const uint32_t hash = ruleset_[number].hash;
-  const auto client = client_macs_.find(mac);
+  const auto client = client_macs_.find(MacWord(mac));
   uint16_t attachment = kNoAttachment;
   uint64_t owner = 0;
   if (client != client_macs_.end() &&

@@ -69,9 +69,7 @@ class MacTable {
   using Set = std::array<Entry, kWays>;
 
   static uint64_t KeyOf(uint16_t domain, const MacAddress& mac) {
-    uint64_t key = domain;
-    for (const uint8_t byte : mac) key = key << 8 | byte;
-    return key + 1;
+    return (uint64_t{domain} << 48 | MacWord(mac)) + 1;
   }
   Set& SetOf(uint64_t key) const {
     return sets_[MixWords(key ^ seed_, 0x9e3779b97f4a7c15) %

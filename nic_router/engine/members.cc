@@ -126,7 +126,7 @@ absl::StatusOr<Engine::Member> EngineCore::AddClient(std::string_view label,
         "open a session of the router as \"", std::string(label), "\": its ",
         max_clients_, " clients are there already: raise max_clients"));
   }
-  if (IsMulticast(mac) || client_macs_.contains(mac)) {
+  if (IsMulticast(mac) || client_macs_.contains(MacWord(mac))) {
     return absl::AlreadyExistsError(
         absl::StrCat("open a session of the router as \"", std::string(label),
                      "\": another client has the MAC ", FormatMac(mac),
@@ -146,7 +146,7 @@ absl::StatusOr<Engine::Member> EngineCore::AddClient(std::string_view label,
   client.label_hash = HashName(label);
   client.domain = ruleset_.DomainOf(policy->domain);
   members_[client.domain].attachments.push_back(number);
-  client_macs_[mac] = number;
+  client_macs_[MacWord(mac)] = number;
   // What an earlier router knew of it.
   for (uint32_t i = 0; i < flows_.end(); ++i) {
     Flow& flow = flows_[i];
@@ -246,7 +246,7 @@ void EngineCore::Detach(uint16_t number) {
   macs_.Forget(number);
   ForgetWaitingOf(number);
   Attachment& attachment = attachments_[number];
-  if (attachment.is_client()) client_macs_.erase(attachment.mac);
+  if (attachment.is_client()) client_macs_.erase(MacWord(attachment.mac));
   std::vector<uint16_t>& members = members_[attachment.domain].attachments;
   std::erase(members, number);
   attachment.live = false;

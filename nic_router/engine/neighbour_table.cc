@@ -7,12 +7,6 @@
 
 namespace bulkhead::nic_router {
 
-Ipv6Address AddressOf(Ipv4Address address) {
-  Ipv6Address out{};
-  std::memcpy(out.data(), &address, sizeof(address));
-  return out;
-}
-
 Ipv4Address Ipv4Of(const Ipv6Address& address) {
   Ipv4Address out;
   std::memcpy(&out, address.data(), sizeof(out));

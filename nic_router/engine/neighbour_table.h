@@ -8,6 +8,7 @@
 #define BULKHEAD_NIC_ROUTER_ENGINE_NEIGHBOUR_TABLE_H_
 
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include "nic_router/engine/flow_table.h"
@@ -21,8 +22,20 @@ enum class NeighbourState : uint8_t {
   kKnown = 2,
 };
 
-// An IPv4 or IPv6 address in one form.
-Ipv6Address AddressOf(Ipv4Address address);
+// An IPv4 or IPv6 address in one form. Written and compared by words: parts of
+// other sizes would wait for each other in memory.
+inline Ipv6Address AddressOf(Ipv4Address address) {
+  const uint64_t words[2] = {address, 0};
+  Ipv6Address out;
+  std::memcpy(out.data(), words, sizeof(words));
+  return out;
+}
+inline bool SameAddress(const Ipv6Address& a, const Ipv6Address& b) {
+  uint64_t left[2], right[2];
+  std::memcpy(left, a.data(), sizeof(left));
+  std::memcpy(right, b.data(), sizeof(right));
+  return ((left[0] ^ right[0]) | (left[1] ^ right[1])) == 0;
+}
 Ipv4Address Ipv4Of(const Ipv6Address& address);
 
 class NeighbourTable {
@@ -49,7 +62,7 @@ class NeighbourTable {
           const Ipv6Address& address) const {
     const Neighbour& entry = entries_[number];
     return entry.version == version && entry.domain_hash == domain_hash &&
-           entry.address == address;
+           SameAddress(entry.address, address);
   }
   // Without a MAC, to be asked for. kNoNeighbour: no room.
   uint32_t AddAsked(uint16_t domain, uint32_t domain_hash, uint8_t version,

@@ -26,7 +26,7 @@ absl::StatusOr<std::vector<MemberId>> EngineCore::Reconfigure(
   for (const MemberId member : removed) {
     const uint16_t line = FindLine(member);
     Attachment& attachment = attachments_[lines_[line]->attachment];
-    client_macs_.erase(attachment.mac);
+    client_macs_.erase(MacWord(attachment.mac));
     attachment.live = false;
     FreeLine(line);
   }

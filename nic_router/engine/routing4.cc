@@ -493,7 +493,7 @@ DropReason EngineCore::Leave4(Frame& frame, const NextHop& next,
       }
     }
   }
-  StoreMac(head, next.mac);
+  StoreMac(head, *next.mac);
   StoreMac(head + kMacBytes, OwnMac(attachments_[next.attachment]));
   const DropReason sent = SendFrameOn(next.attachment, frame, frame.ip_end);
   return sent == DropReason::kPktTooBig ? SendFragments4(frame, next.attachment)

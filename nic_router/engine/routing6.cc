@@ -148,7 +148,7 @@ DropReason EngineCore::Leave6(Frame& frame, const NextHop& next) {
   }
   uint8_t* const head = frame.head();
   frame.ip()[7] = static_cast<uint8_t>(frame.ttl - 1);
-  StoreMac(head, next.mac);
+  StoreMac(head, *next.mac);
   StoreMac(head + kMacBytes, OwnMac(attachments_[next.attachment]));
   return SendFrameOn(next.attachment, frame, frame.ip_end);
 }

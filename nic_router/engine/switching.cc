@@ -44,11 +44,10 @@ DropReason EngineCore::Handle(Frame& frame) {
   Attachment& in = attachments_[frame.source];
   const DropReason sender = CheckSender(frame, in);
   if (sender != DropReason::kNone) return sender;
-  const MacAddress destination = LoadMac(frame.head());
-  if (destination == OwnMac(in)) [[likely]] {
+  if (MacWord(frame.head()) == MacWord(OwnMac(in))) [[likely]] {
     return HandleForRouter(frame);
   }
-  if (IsMulticast(destination)) return HandleGroup(frame);
+  if (IsMulticast(LoadMac(frame.head()))) return HandleGroup(frame);
   return Switch(frame);
 }
 
@@ -69,12 +68,13 @@ DropReason EngineCore::HandleForRouter(Frame& frame) {
 // What is malformed is known by then; it is said last, so that a client that
 // lies about its MAC is counted as one.
 DropReason EngineCore::CheckSender(Frame& frame, Attachment& in) {
-  const MacAddress source = LoadMac(frame.head() + kMacBytes);
   if (!in.is_client()) {
     const DropReason reason = CheckUplinkSender(frame, in);
     return reason != DropReason::kNone ? reason : frame.malformed;
   }
-  if (source != in.mac) return DropReason::kMacInvalidSource;
+  if (MacWord(frame.head() + kMacBytes) != MacWord(in.mac)) {
+    return DropReason::kMacInvalidSource;
+  }
   if (frame.malformed != DropReason::kNone) return frame.malformed;
   switch (frame.kind) {
     case FrameKind::kIpv4:
@@ -111,10 +111,10 @@ DropReason EngineCore::CheckUplinkSender(const Frame& frame,
   const MacAddress source = LoadMac(frame.head() + kMacBytes);
   if (IsMulticast(source)) return DropReason::kMacInvalidSource;
   const DomainMembers& members = members_[in.domain];
-  if (source == OwnMac(in)) return DropReason::kLoopback;
+  if (MacWord(source) == MacWord(OwnMac(in))) return DropReason::kLoopback;
   if (members.attachments.size() > 1) {
     // One of ours, come back: a loop, or somebody outside who lies.
-    const auto client = client_macs_.find(source);
+    const auto client = client_macs_.find(MacWord(source));
     if (client != client_macs_.end() &&
         attachments_[client->second].domain == in.domain) {
       return DropReason::kLoopback;
@@ -284,7 +284,7 @@ DropReason EngineCore::ClaimAddress(Attachment& in, uint8_t version,
 DropReason EngineCore::Switch(Frame& frame) {
   const Attachment& in = attachments_[frame.source];
   const MacAddress destination = LoadMac(frame.head());
-  const auto client = client_macs_.find(destination);
+  const auto client = client_macs_.find(MacWord(destination));
   if (client != client_macs_.end() &&
       attachments_[client->second].domain == in.domain) {
     if (client->second == frame.source) return DropReason::kLoopback;

@@ -38,6 +38,16 @@ inline MacAddress LoadMac(const uint8_t* at) {
 inline void StoreMac(uint8_t* at, const MacAddress& mac) {
   std::memcpy(at, mac.data(), mac.size());
 }
+// The address at `at` as a number, to compare and to look up: six bytes in an
+// array go through memory in parts, and wait there for each other.
+inline uint64_t MacWord(const uint8_t* at) {
+  uint32_t low;
+  uint16_t high;
+  std::memcpy(&low, at, sizeof(low));
+  std::memcpy(&high, at + sizeof(low), sizeof(high));
+  return uint64_t{high} << 32 | low;
+}
+inline uint64_t MacWord(const MacAddress& mac) { return MacWord(mac.data()); }
 inline Ipv6Address LoadIpv6(const uint8_t* at) {
   Ipv6Address address;
   std::memcpy(address.data(), at, address.size());
