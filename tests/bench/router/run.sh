@@ -46,3 +46,5 @@ NFT
 
 export LINUX_INTERFACE=in0 LINUX_OUTSIDE_NAMESPACE=$outside LINUX_OUTSIDE_INTERFACE=out0
 ip netns exec "$client" bazel-bin/tests/bench/router/router_bench "$@"
+# And the hop as its user sees it: a whole system.
+tests/bench/router/nic_hop.sh "$@"
