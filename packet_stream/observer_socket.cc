@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<ObservedSession>> ObservedSession::Create(
   RETURN_IF_ERROR(CheckGeometry(geometry));
   std::unique_ptr<ObservedSession> session(new ObservedSession);
   session->id_ = observation.session_id();
+  session->place_ = observation.place();
   ASSIGN_OR_RETURN(session->status_,
                    Mapping::MapSealed(fds[kStatus].get(), kStatusPageBytes,
                                       Access::kReadOnly));
@@ -92,7 +93,8 @@ bool ObservedSession::closed() const {
 }
 
 absl::StatusOr<ObserverSocket> ObserverSocket::Connect(
-    const std::string& socket, const std::string& instance) {
+    const std::string& socket, const std::string& instance,
+    const std::string& domain) {
   absl::StatusOr<SeqpacketChannel> channel = SeqpacketChannel::Connect(socket);
   if (!channel.ok()) {
     return absl::UnavailableError(
@@ -102,6 +104,7 @@ absl::StatusOr<ObserverSocket> ObserverSocket::Connect(
   OpenRequest request;
   request.set_label("capture");
   request.set_instance(instance);
+  request.set_domain(domain);
   request.set_observe(true);
   RETURN_IF_ERROR(channel->Send(request));
   return ObserverSocket(*std::move(channel));

@@ -1,5 +1,5 @@
-// How a program comes to look on: it asks the platform service for an instance,
-// and is told of each session that the instance has.
+// How a program comes to look on: it asks the platform service for an instance
+// or a router, and is told of each session there.
 #ifndef BULKHEAD_PACKET_STREAM_OBSERVER_SOCKET_H_
 #define BULKHEAD_PACKET_STREAM_OBSERVER_SOCKET_H_
 
@@ -36,6 +36,8 @@ class ObservedSession {
     return count;
   }
   uint64_t id() const { return id_; }
+  // "nic0", or "router/LABEL".
+  const std::string& place() const { return place_; }
   uint64_t seen() const {
     uint64_t sum = 0;
     for (const auto& direction : directions_) sum += direction->seen();
@@ -56,6 +58,7 @@ class ObservedSession {
                   uint32_t snap_bytes);
 
   uint64_t id_ = 0;
+  std::string place_;
   Mapping status_;
   Mapping areas_[4];
   // Of each lane, what is received and what is sent.
@@ -65,13 +68,15 @@ class ObservedSession {
 // Threading: one thread.
 class ObserverSocket {
  public:
-  // Does not wait for an answer. Unavailable: nothing runs there.
+  // `instance`: "nic0", a router, "router/LABEL". `domain`: of a router; empty:
+  // any. Does not wait for an answer. Unavailable: nothing runs there.
   static absl::StatusOr<ObserverSocket> Connect(const std::string& socket,
-                                                const std::string& instance);
+                                                const std::string& instance,
+                                                const std::string& domain = "");
 
   // Readable when there is something to Take.
   int fd() const { return channel_.fd(); }
-  // The next session of the instance; nullptr: nothing new. NotFound,
+  // The next session there; nullptr: nothing new. NotFound,
   // ResourceExhausted, PermissionDenied: refused, in the platform's words.
   // Unavailable: the platform service is gone; a new Connect may find the next.
   absl::StatusOr<std::unique_ptr<ObservedSession>> Take(uint32_t snap_bytes);

@@ -86,8 +86,10 @@ class Platform final : public OperatorApi {
   void OpenAtRouter(OpenCall call);
   void Refuse(OpenCall& call, packet_stream::OpenReply::Refusal::Code code,
               std::string text);
-  void Observe(OpenCall& call, const std::vector<const Session*>& sessions);
-  bool ObserveRouter(OpenCall& call);
+  void Observe(OpenCall& call);
+  absl::Status MayObserve(const OpenCall& call);
+  SessionPlace PlaceOf(const Session& session) const;
+  void ForEachSession(const std::function<void(const Session&)>& visit) const;
   absl::StatusOr<std::unique_ptr<Session>> MakeSession(OpenCall& call,
                                                        uint64_t limit_bytes);
   RouterHost::Hooks RouterHooks();
@@ -95,7 +97,7 @@ class Platform final : public OperatorApi {
   absl::StatusOr<uint64_t> OpenForRouter(const std::string& name,
                                          const std::string& label, int pid,
                                          SeqpacketChannel channel);
-  void NoteEndOfCapture(const std::string& instance, int pid);
+  void NoteEndOfCapture(const std::string& name, int pid);
   absl::StatusOr<uint64_t> OpenSession(OpenCall& call, Instance& instance,
                                        uint64_t limit_bytes);
   void Park();

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "platform_service/platform.h"
 #include "platform_service/policy/matcher.h"
+#include "platform_service/router/client_policy.h"
 
 namespace bulkhead::platform {
 
@@ -18,25 +20,20 @@ using Refusal = packet_stream::OpenReply::Refusal;
 void Platform::Refuse(OpenCall& call, Refusal::Code code, std::string text) {
   if (refusals_.Take(MonotonicNs())) {
     link_->Record(call.instance, 0, "session_refused",
-                  absl::StrCat("client `", call.label, "` (pid ",
-                               call.peer.pid, "): ", text));
+                  absl::StrCat("client `", call.label, "` (pid ", call.peer.pid,
+                               "): ", text));
   }
   SendRefusal(call.channel, {code, std::move(text)});
 }
 
 void Platform::HandleOpen(OpenCall call) {
-  if (call.observe && ObserveRouter(call)) return;
+  if (call.observe) return Observe(call);
   if (router_->Serves(call.instance)) return OpenAtRouter(std::move(call));
   Instance* instance = fleet_->FindInstance(call.instance);
   if (instance == nullptr) {
     return Refuse(call, Refusal::NO_SUCH_INSTANCE,
                   absl::StrCat("open a session: there is no instance `",
                                call.instance, "`; there is ", InstanceNames()));
-  }
-  if (call.observe) {
-    std::vector<const Session*> sessions;
-    if (instance->busy()) sessions.push_back(instance->session());
-    return Observe(call, sessions);
   }
   OpenAtInstance(std::move(call), *instance);
 }
@@ -69,10 +66,10 @@ void Platform::OpenAtInstance(OpenCall call, Instance& instance) {
   }
   const absl::Status opened = OpenSession(call, instance, *limit).status();
   if (opened.ok()) return;
-  Refuse(call,
-         absl::IsResourceExhausted(opened) ? Refusal::QUOTA
-                                           : Refusal::BAD_REQUEST,
-         std::string(opened.message()));
+  Refuse(
+      call,
+      absl::IsResourceExhausted(opened) ? Refusal::QUOTA : Refusal::BAD_REQUEST,
+      std::string(opened.message()));
 }
 
 // --- The router's clients, and the router as a client ---------------------
@@ -112,7 +109,7 @@ void Platform::OpenAtRouter(OpenCall call) {
                              "`, pid ", call.peer.pid));
   // A client that went away is heard of through its socket.
   opened.SendGrant().IgnoreError();
-  observers_.Announce(opened);
+  observers_.Announce(opened, PlaceOf(opened));
   Park();
 }
 
@@ -152,49 +149,85 @@ absl::StatusOr<uint64_t> Platform::OpenForRouter(const std::string& name,
 
 // --- Looking on -----------------------------------------------------------
 
-// True: it was about the router. Whoever looks on there says at whom: ROUTER/
-// LABEL, or ROUTER alone while there is one client.
-bool Platform::ObserveRouter(OpenCall& call) {
-  if (!router_->defined()) return false;
+SessionPlace Platform::PlaceOf(const Session& session) const {
+  const SessionIdentity& identity = session.identity();
+  if (!router_->defined()) return {identity.instance, {}};
   const std::string& router = router_->spec().config.name;
-  const bool one = call.instance != router;
-  if (one && call.instance.rfind(router + "/", 0) != 0) return false;
-  std::vector<const Session*> sessions;
-  std::vector<std::string> names;
-  for (const auto& [id, session] : router_->sessions()) {
-    const std::string name =
-        absl::StrCat(router, "/", session->identity().label);
-    names.push_back(name);
-    if (!one || name == call.instance) sessions.push_back(session.get());
+  if (identity.instance != router) {
+    if (identity.label != router) return {identity.instance, {}};
+    return {identity.instance, router_->DomainsBehind(identity.instance)};
   }
-  if (sessions.size() <= 1) {
-    Observe(call, sessions);
-  } else {
-    Refuse(call, Refusal::BUSY,
-           absl::StrCat("look on at ", call.instance, ": it has ",
-                        sessions.size(), " sessions; choose a client's: ",
-                        absl::StrJoin(names, ", ")));
+  const auto domain = DomainOf(router_->spec().config, identity.label);
+  SessionPlace place{absl::StrCat(router, "/", identity.label), {}};
+  if (domain.ok()) place.domains.push_back(*domain);
+  return place;
+}
+
+void Platform::ForEachSession(
+    const std::function<void(const Session&)>& visit) const {
+  for (const auto& [name, instance] : fleet_->instances()) {
+    if (instance->busy()) visit(*instance->session());
   }
-  return true;
+  for (const auto& [id, session] : router_->sessions()) visit(*session);
+}
+
+// Whoever looks on names an instance, the router, or ROUTER/LABEL, of which
+// there may be none yet.
+absl::Status Platform::MayObserve(const OpenCall& call) {
+  std::string router;
+  if (router_->defined()) router = router_->spec().config.name;
+  if (!call.domain.empty()) {
+    if (router.empty() || call.instance != router) {
+      return absl::NotFoundError(absl::StrCat(
+          "look on at ", call.instance, ": a domain is a router's, and ",
+          router.empty() ? "there is no router"
+                         : absl::StrCat("the router is `", router, "`")));
+    }
+    std::vector<std::string> domains;
+    for (const auto& domain : router_->spec().config.domains) {
+      if (domain.name == call.domain) return absl::OkStatus();
+      domains.push_back(domain.name);
+    }
+    return absl::NotFoundError(absl::StrCat(
+        "look on at ", router, ": there is no domain `", call.domain,
+        "`; there is ", absl::StrJoin(domains, ", ")));
+  }
+  const bool of_router =
+      !router.empty() && (call.instance == router ||
+                          absl::StartsWith(call.instance, router + "/"));
+  if (of_router || fleet_->FindInstance(call.instance) != nullptr) {
+    return absl::OkStatus();
+  }
+  return absl::NotFoundError(
+      absl::StrCat("open a session: there is no instance `", call.instance,
+                   "`; there is ", InstanceNames()));
 }
 
 // The scenario's `clients` keep programs of one user apart by labels; who looks
 // on is an operator, and was let in as the user (or root) already.
-void Platform::Observe(OpenCall& call,
-                       const std::vector<const Session*>& sessions) {
-  const int pid = call.peer.pid;
-  SeqpacketChannel* channel =
-      observers_.Add(call.instance, pid, std::move(call.channel));
-  if (channel == nullptr) return;
-  link_->Record(call.instance, 0, "capture_began", absl::StrCat("pid ", pid));
-  for (const Session* session : sessions) {
-    const absl::Status sent = session->SendObservation(*channel);
-    if (!sent.ok()) LogWarning(sent.message());
+void Platform::Observe(OpenCall& call) {
+  if (const absl::Status may = MayObserve(call); !may.ok()) {
+    return Refuse(call, Refusal::NO_SUCH_INSTANCE, std::string(may.message()));
   }
+  const int pid = call.peer.pid;
+  const ObservedPlace observed{call.instance, call.domain};
+  SeqpacketChannel* channel =
+      observers_.Add(observed, pid, std::move(call.channel));
+  if (channel == nullptr) return;
+  link_->Record(
+      call.instance, 0, "capture_began",
+      absl::StrCat("pid ", pid, call.domain.empty() ? "" : ", domain ",
+                   call.domain));
+  ForEachSession([&](const Session& session) {
+    const SessionPlace place = PlaceOf(session);
+    if (!Observers::Sees(observed, session, place)) return;
+    const absl::Status sent = session.SendObservation(*channel, place.name);
+    if (!sent.ok()) LogWarning(sent.message());
+  });
 }
 
-void Platform::NoteEndOfCapture(const std::string& instance, int pid) {
-  link_->Record(instance, 0, "capture_ended", absl::StrCat("pid ", pid));
+void Platform::NoteEndOfCapture(const std::string& name, int pid) {
+  link_->Record(name, 0, "capture_ended", absl::StrCat("pid ", pid));
 }
 
 std::string Platform::InstanceNames() const {
@@ -237,7 +270,7 @@ absl::StatusOr<uint64_t> Platform::OpenSession(OpenCall& call,
   if (!raw->SendGrant().ok()) {
     instance.CloseSession("the client went away");
   } else {
-    observers_.Announce(*raw);
+    observers_.Announce(*raw, PlaceOf(*raw));
   }
   Park();
   return id;

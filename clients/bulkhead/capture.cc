@@ -21,6 +21,7 @@ absl::Status RunCommand(const CaptureOptions& options, const Context& context) {
   const absl::Status status =
       capture::CaptureRun::Run({.socket = context.run_dir.SessionSocket(),
                                 .instance = options.instance,
+                                .domain = options.domain,
                                 .filter = options.filter,
                                 .file = options.file,
                                 .count = options.count,

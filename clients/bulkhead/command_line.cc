@@ -97,9 +97,14 @@ void AddScenarioCommands(CLI::App& app, Parsed& parsed) {
 
 void AddCapture(CLI::App& app, Parsed& parsed) {
   CLI::App* capture = app.add_subcommand(
-      "capture", "Write the frames of an instance's sessions as pcapng");
+      "capture", "Write frames as pcapng: of an instance, or of the router");
   CaptureOptions& options = parsed.capture;
-  capture->add_option("INSTANCE", options.instance)->required();
+  capture
+      ->add_option("INSTANCE", options.instance,
+                   "nic0; router, or router/LABEL for one of its clients")
+      ->required();
+  capture->add_option("-d,--domain", options.domain,
+                      "Of the router: this domain's clients and uplinks");
   capture->add_option("-f,--filter", options.filter,
                       "Only what this lets through, as tcpdump has it");
   capture->add_option("-w,--write", options.file, "File; -: standard output")

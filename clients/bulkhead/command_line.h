@@ -68,6 +68,7 @@ struct DoctorOptions {
 };
 struct CaptureOptions {
   std::string instance;
+  std::string domain;
   std::string filter;
   std::string file = "-";
   uint64_t count = 0;        // Frames; 0: no limit.

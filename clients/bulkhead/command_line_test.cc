@@ -48,6 +48,9 @@ TEST(CommandLine, Capture) {
   EXPECT_EQ(capture.file, "x");
   EXPECT_EQ(capture.duration_ms, 500u);
   EXPECT_EQ(Parsed<CaptureOptions>({"capture", "nic1"}).file, "-");
+  EXPECT_EQ(
+      Parsed<CaptureOptions>({"capture", "router", "-d", "guests"}).domain,
+      "guests");
   CommandLine line;
   int exit_code = 0;
   EXPECT_FALSE(Parse({"capture"}, line, &exit_code));

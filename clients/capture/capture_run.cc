@@ -36,28 +36,64 @@ timespec Now() {
 absl::Status CaptureRun::Run(const CaptureOptions& options, int stop_fd,
                              CaptureTotals* totals) {
   ASSIGN_OR_RETURN(FrameFilter filter, FrameFilter::Compile(options.filter));
-  ASSIGN_OR_RETURN(ObserverSocket socket,
-                   ObserverSocket::Connect(options.socket, options.instance));
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<PcapngFile> file,
-      PcapngFile::Create(
-          options.file,
-          {.name = options.instance,
-           .description = absl::StrCat("Bulkhead instance ", options.instance),
-           .filter = options.filter,
-           .snap_bytes = options.snap_bytes}));
-  CaptureRun run(options, std::move(filter), std::move(file));
-  run.socket_ = std::move(socket);
+  CaptureRun run(options, std::move(filter));
+  RETURN_IF_ERROR(run.Connect());
+  RETURN_IF_ERROR(run.OpenFile());
   absl::Status status = run.Loop(stop_fd);
-  // What was copied last is decided on now.
-  run.Look();
-  run.LeaveSession();
-  *totals = run.totals_;
-  run.file_->WriteTotals(totals->written + totals->filtered + totals->lost,
-                         totals->lost, Now());
+  *totals = run.Finish();
   status.Update(run.file_->Flush());
   // The reader of a pipe has seen enough.
   return absl::IsFailedPrecondition(status) ? absl::OkStatus() : status;
+}
+
+absl::Status CaptureRun::Connect() {
+  ASSIGN_OR_RETURN(ObserverSocket socket,
+                   ObserverSocket::Connect(options_.socket, options_.instance,
+                                           options_.domain));
+  socket_ = std::move(socket);
+  return absl::OkStatus();
+}
+
+// With one interface, which a reader may wait for: it is called what was asked
+// for.
+absl::Status CaptureRun::OpenFile() {
+  std::string name = options_.instance;
+  if (!options_.domain.empty()) {
+    absl::StrAppend(&name, ", domain ", options_.domain);
+  }
+  ASSIGN_OR_RETURN(file_,
+                   PcapngFile::Create(
+                       options_.file,
+                       {.name = name,
+                        .description = absl::StrCat("Bulkhead instance ", name),
+                        .filter = options_.filter,
+                        .snap_bytes = options_.snap_bytes}));
+  interfaces_.emplace_back(name);
+  return absl::OkStatus();
+}
+
+uint32_t CaptureRun::InterfaceOf(const std::string& place) {
+  for (uint32_t i = 0; i < interfaces_.size(); ++i) {
+    if (interfaces_[i].name == place) return i;
+  }
+  interfaces_.emplace_back(place);
+  return file_->AddInterface(
+      {.name = place,
+       .description = absl::StrCat("Bulkhead session at ", place),
+       .filter = options_.filter,
+       .snap_bytes = options_.snap_bytes});
+}
+
+CaptureTotals CaptureRun::Finish() {
+  // Two looks: one copies, one decides.
+  Look();
+  Look();
+  CaptureTotals totals{.written = written_, .filtered = filtered_};
+  for (uint32_t i = 0; i < interfaces_.size(); ++i) {
+    totals.lost += interfaces_[i].count.lost;
+    file_->WriteTotals(i, interfaces_[i].count, Now());
+  }
+  return totals;
 }
 
 absl::Status CaptureRun::Loop(int stop_fd) {
@@ -92,30 +128,36 @@ absl::Status CaptureRun::Loop(int stop_fd) {
 }
 
 bool CaptureRun::Enough(uint64_t now_ns) const {
-  if (options_.count > 0 && totals_.written >= options_.count) return true;
+  if (options_.count > 0 && written_ >= options_.count) return true;
   return options_.duration_ms > 0 && now_ns >= end_ns_;
 }
 
 absl::Status CaptureRun::TakeSessions() {
   while (socket_.has_value()) {
     // A filter looks at all of a frame.
-    auto session = socket_->Take(options_.filter.empty() ? options_.snap_bytes
-                                                         : UINT16_MAX);
-    if (absl::IsUnavailable(session.status())) {
+    auto taken = socket_->Take(options_.filter.empty() ? options_.snap_bytes
+                                                       : UINT16_MAX);
+    if (absl::IsUnavailable(taken.status())) {
       socket_.reset();
       reconnect_ns_ = 0;
       give_up_ns_ = MonotonicNs() + kPatienceNs;
       return absl::OkStatus();
     }
-    if (!session.ok()) return session.status();
-    if (*session == nullptr) return absl::OkStatus();
+    if (!taken.ok()) return taken.status();
+    if (*taken == nullptr) return absl::OkStatus();
+    Source source;
+    source.session = *std::move(taken);
     // After a restart of the platform service, one that we have already.
-    if (session_ != nullptr && (*session)->id() == session_->id()) continue;
-    Look();
-    LeaveSession();
-    session_ = *std::move(session);
-    epoch_ = session_->epoch();
-    comment_ = absl::StrCat("session ", session_->id());
+    const bool known =
+        std::any_of(sources_.begin(), sources_.end(), [&](const Source& each) {
+          return each.session->id() == source.session->id();
+        });
+    if (known) continue;
+    LeaveClosed();
+    source.interface = InterfaceOf(source.session->place());
+    source.epoch = source.session->epoch();
+    source.comment = absl::StrCat("session ", source.session->id());
+    sources_.push_back(std::move(source));
   }
   return absl::OkStatus();
 }
@@ -123,50 +165,59 @@ absl::Status CaptureRun::TakeSessions() {
 void CaptureRun::Reconnect(uint64_t now_ns) {
   if (now_ns < reconnect_ns_) return;
   reconnect_ns_ = now_ns + kRetryNs;
-  auto socket = ObserverSocket::Connect(options_.socket, options_.instance);
-  if (socket.ok()) socket_ = *std::move(socket);
+  // Until it is back, or our patience is over.
+  Connect().IgnoreError();
 }
 
-void CaptureRun::LeaveSession() {
-  if (session_ == nullptr) return;
-  // Two looks: one copies, one decides.
-  Look();
-  lost_earlier_ += session_->lost();
-  session_.reset();
+void CaptureRun::LeaveClosed() {
+  std::erase_if(sources_, [this](Source& source) {
+    if (!source.session->closed()) return false;
+    LookAt(source);
+    LookAt(source);
+    return true;
+  });
 }
 
 size_t CaptureRun::Look() {
-  if (session_ == nullptr) return 0;
-  NoteEpoch();
-  const size_t looked =
-      session_->Look([this](const ObservedFrame& frame) { Frame(frame); });
-  totals_.lost = lost_earlier_ + session_->lost();
+  size_t looked = 0;
+  for (Source& source : sources_) looked += LookAt(source);
   return looked;
 }
 
-void CaptureRun::NoteEpoch() {
-  const uint32_t epoch = session_->epoch();
-  if (epoch == epoch_) return;
-  epoch_ = epoch;
-  comment_ = absl::StrCat("the driver was replaced: epoch ", epoch);
+size_t CaptureRun::LookAt(Source& source) {
+  const uint32_t epoch = source.session->epoch();
+  if (epoch != source.epoch) {
+    source.epoch = epoch;
+    source.comment = absl::StrCat("the driver was replaced: epoch ", epoch);
+  }
+  const size_t looked = source.session->Look(
+      [&](const ObservedFrame& frame) { Frame(source, frame); });
+  const uint64_t lost = source.session->lost();
+  CaptureCount& count = interfaces_[source.interface].count;
+  count.received += lost - source.lost_until_now;
+  count.lost += lost - source.lost_until_now;
+  source.lost_until_now = lost;
+  return looked;
 }
 
-void CaptureRun::Frame(const ObservedFrame& frame) {
+void CaptureRun::Frame(Source& source, const ObservedFrame& frame) {
+  ++interfaces_[source.interface].count.received;
   if (!filter_.Passes(frame.bytes, frame.length)) {
-    ++totals_.filtered;
+    ++filtered_;
     return;
   }
-  if (options_.count > 0 && totals_.written >= options_.count) return;
-  ++totals_.written;
+  if (options_.count > 0 && written_ >= options_.count) return;
+  ++written_;
   const size_t kept = std::min<size_t>(frame.bytes.size(), options_.snap_bytes);
   file_->Write(
-      {.bytes = frame.bytes.first(kept),
+      {.interface = source.interface,
+       .bytes = frame.bytes.first(kept),
        .length = frame.length,
        .when = frame.when,
        .direction = frame.sent ? Direction::kOutbound : Direction::kInbound,
        .lost_before = frame.lost_before,
-       .comment = comment_});
-  comment_.clear();
+       .comment = source.comment});
+  source.comment.clear();
 }
 
 }  // namespace bulkhead::capture

@@ -1,4 +1,5 @@
-// One capture: the sessions of an instance, one after the other, into a file.
+// One capture: the sessions of an instance, or of a router's domain, into a
+// file.
 #ifndef BULKHEAD_CLIENTS_CAPTURE_CAPTURE_RUN_H_
 #define BULKHEAD_CLIENTS_CAPTURE_CAPTURE_RUN_H_
 
@@ -6,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "clients/capture/frame_filter.h"
@@ -15,9 +18,10 @@
 namespace bulkhead::capture {
 
 struct CaptureOptions {
-  std::string socket;  // session.sock of the system.
-  std::string instance;
-  std::string filter;
+  std::string socket;       // session.sock of the system.
+  std::string instance;     // "nic0", "router", "router/LABEL".
+  std::string domain = {};  // Of a router; empty: any.
+  std::string filter = {};
   std::string file = "-";
   uint64_t count = 0;        // Frames; 0: no limit.
   uint64_t duration_ms = 0;  // 0: no limit.
@@ -40,18 +44,35 @@ class CaptureRun {
                           CaptureTotals* totals);
 
  private:
-  CaptureRun(const CaptureOptions& options, FrameFilter filter,
-             std::unique_ptr<PcapngFile> file)
-      : options_(options), filter_(std::move(filter)), file_(std::move(file)) {}
+  // A session; as an interface of the file it is the place where it is.
+  struct Source {
+    std::unique_ptr<packet_stream::ObservedSession> session;
+    uint32_t interface = 0;
+    uint32_t epoch = 0;
+    std::string comment;          // For its next frame.
+    uint64_t lost_until_now = 0;  // Counted already.
+  };
+  struct Interface {
+    explicit Interface(std::string its_name) : name(std::move(its_name)) {}
+    std::string name;
+    CaptureCount count;
+  };
 
+  CaptureRun(const CaptureOptions& options, FrameFilter filter)
+      : options_(options), filter_(std::move(filter)) {}
+
+  absl::Status OpenFile();
   absl::Status Loop(int stop_fd);
   absl::Status TakeSessions();
+  absl::Status Connect();
   void Reconnect(uint64_t now_ns);
+  uint32_t InterfaceOf(const std::string& place);
   size_t Look();
-  void Frame(const packet_stream::ObservedFrame& frame);
-  void NoteEpoch();
+  size_t LookAt(Source& source);
+  void Frame(Source& source, const packet_stream::ObservedFrame& frame);
   bool Enough(uint64_t now_ns) const;
-  void LeaveSession();
+  void LeaveClosed();
+  CaptureTotals Finish();
 
   const CaptureOptions& options_;
   FrameFilter filter_;
@@ -59,12 +80,11 @@ class CaptureRun {
   std::optional<packet_stream::ObserverSocket> socket_;
   uint64_t reconnect_ns_ = 0;  // When to try next, without a socket.
   uint64_t give_up_ns_ = 0;
-  std::unique_ptr<packet_stream::ObservedSession> session_;
-  uint32_t epoch_ = 0;
-  std::string comment_;  // For the next frame.
+  std::vector<Source> sources_;
+  std::vector<Interface> interfaces_;  // By their numbers in the file.
   uint64_t end_ns_ = 0;
-  CaptureTotals totals_;
-  uint64_t lost_earlier_ = 0;  // In sessions before this one.
+  uint64_t written_ = 0;
+  uint64_t filtered_ = 0;
 };
 
 }  // namespace bulkhead::capture

@@ -101,13 +101,14 @@ absl::StatusOr<std::unique_ptr<PcapngFile>> PcapngFile::Create(
     return ErrnoStatus(absl::StrCat("write the capture ", path));
   }
   std::unique_ptr<PcapngFile> capture(new PcapngFile(path, file));
-  capture->WriteHead(interface);
+  capture->WriteHead();
+  capture->AddInterface(interface);
   return capture;
 }
 
 PcapngFile::~PcapngFile() { ::fclose(file_); }
 
-void PcapngFile::WriteHead(const CaptureInterface& interface) {
+void PcapngFile::WriteHead() {
   Block section(block_, kSectionHeader);
   section.Add(kByteOrderMagic);
   section.Add(uint16_t{1});   // Major version
@@ -115,7 +116,9 @@ void PcapngFile::WriteHead(const CaptureInterface& interface) {
   section.Add(~uint64_t{0});  // Length: not known yet.
   section.AddText(kShbUserApplication, absl::StrCat("Bulkhead ", kVersion));
   section.End(file_);
+}
 
+uint32_t PcapngFile::AddInterface(const CaptureInterface& interface) {
   Block description(block_, kInterfaceDescription);
   description.Add(kLinkTypeEthernet);
   description.Add(uint16_t{0});
@@ -128,11 +131,12 @@ void PcapngFile::WriteHead(const CaptureInterface& interface) {
     description.AddText(kIfFilter, std::string(1, '\0') + interface.filter);
   }
   description.End(file_);
+  return interfaces_++;
 }
 
 void PcapngFile::Write(const CapturedFrame& frame) {
   Block block(block_, kEnhancedPacket);
-  block.Add(uint32_t{0});  // The interface.
+  block.Add(frame.interface);
   block.AddTime(frame.when);
   block.Add(static_cast<uint32_t>(frame.bytes.size()));
   block.Add(frame.length);
@@ -151,16 +155,16 @@ void PcapngFile::Write(const CapturedFrame& frame) {
   block.End(file_);
 }
 
-void PcapngFile::WriteTotals(uint64_t received, uint64_t lost,
+void PcapngFile::WriteTotals(uint32_t interface, const CaptureCount& count,
                              const timespec& when) {
   Block block(block_, kInterfaceStatistics);
-  block.Add(uint32_t{0});
+  block.Add(interface);
   block.AddTime(when);
-  block.AddOption(kIsbReceived, received);
-  block.AddOption(kIsbDropped, lost);
-  if (lost > 0) {
+  block.AddOption(kIsbReceived, count.received);
+  block.AddOption(kIsbDropped, count.lost);
+  if (count.lost > 0) {
     block.AddText(kOptComment,
-                  absl::StrCat(lost,
+                  absl::StrCat(count.lost,
                                " frames were not captured: they were "
                                "overwritten before they were copied"));
   }

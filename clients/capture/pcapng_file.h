@@ -1,5 +1,5 @@
 // A capture file (or pipe) of Ethernet frames with nanosecond times, in pcapng
-// (draft-ietf-opsawg-pcapng): it says where the frames are from, which way they
+// (draft-ietf-opsawg-pcapng): it says where each frame is from, which way it
 // went, and how many are missing.
 #ifndef BULKHEAD_CLIENTS_CAPTURE_PCAPNG_FILE_H_
 #define BULKHEAD_CLIENTS_CAPTURE_PCAPNG_FILE_H_
@@ -21,15 +21,22 @@ namespace bulkhead::capture {
 
 // What the frames are from.
 struct CaptureInterface {
-  std::string name;         // "nic0"
-  std::string description;  // Empty: none.
-  std::string filter;       // As the user gave it; empty: none.
+  std::string name;              // "nic0"
+  std::string description = {};  // Empty: none.
+  std::string filter = {};       // As the user gave it; empty: none.
   uint32_t snap_bytes = 65535;
+};
+
+// What there was on an interface in all.
+struct CaptureCount {
+  uint64_t received = 0;  // With those that are missing.
+  uint64_t lost = 0;
 };
 
 enum class Direction : uint8_t { kUnknown = 0, kInbound = 1, kOutbound = 2 };
 
 struct CapturedFrame {
+  uint32_t interface = 0;
   std::span<const uint8_t> bytes;  // At most snap_bytes; its beginning.
   uint32_t length = 0;             // Of the whole frame.
   timespec when = {};
@@ -41,16 +48,20 @@ struct CapturedFrame {
 // Threading: one thread.
 class PcapngFile {
  public:
-  // `path` "-" is standard output. An existing file is written anew.
+  // `path` "-" is standard output. An existing file is written anew. The
+  // interface is number 0.
   static absl::StatusOr<std::unique_ptr<PcapngFile>> Create(
       const std::string& path, const CaptureInterface& interface);
   ~PcapngFile();
   PcapngFile(const PcapngFile&) = delete;
   PcapngFile& operator=(const PcapngFile&) = delete;
 
+  // Returns its number. Requires: snap_bytes is that of all.
+  uint32_t AddInterface(const CaptureInterface& interface);
   void Write(const CapturedFrame& frame);
-  // The last block: what there was in all. `received` counts `lost` too.
-  void WriteTotals(uint64_t received, uint64_t lost, const timespec& when);
+  // One of the last blocks.
+  void WriteTotals(uint32_t interface, const CaptureCount& count,
+                   const timespec& when);
   // Errors: the disk is full. FailedPrecondition: the reader of a pipe is gone.
   absl::Status Flush();
 
@@ -58,10 +69,11 @@ class PcapngFile {
   PcapngFile(std::string path, FILE* file)
       : path_(std::move(path)), file_(file) {}
 
-  void WriteHead(const CaptureInterface& interface);
+  void WriteHead();
 
   std::string path_;
   FILE* file_;
+  uint32_t interfaces_ = 0;
   std::vector<uint8_t> block_;  // The one being made.
 };
 

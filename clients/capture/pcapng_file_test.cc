@@ -32,7 +32,8 @@ std::string WriteSample() {
                   .direction = Direction::kOutbound,
                   .lost_before = 3,
                   .comment = "a comment"});
-  (*file)->WriteTotals(5, 3, {.tv_sec = 1'800'000'001, .tv_nsec = 0});
+  (*file)->WriteTotals(0, {.received = 5, .lost = 3},
+                       {.tv_sec = 1'800'000'001, .tv_nsec = 0});
   EXPECT_TRUE((*file)->Flush().ok());
   return path;
 }
@@ -81,6 +82,33 @@ TEST(PcapngFile, BlocksFitTogether) {
   }
   EXPECT_EQ(at, bytes.size());
   EXPECT_EQ(types, (std::vector<uint32_t>{0x0a0d0d0a, 1, 6, 6, 5}));
+}
+
+// Frames name the interface that they are from, by its number in the file.
+TEST(PcapngFile, SeveralInterfaces) {
+  const std::string path = testing::TempDir() + "/two.pcapng";
+  auto file = PcapngFile::Create(path, {.name = "router"});
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ((*file)->AddInterface({.name = "router/one"}), 1u);
+  EXPECT_EQ((*file)->AddInterface({.name = "nic0"}), 2u);
+  const std::vector<uint8_t> bytes(60, 0xaa);
+  (*file)->Write({.interface = 2, .bytes = bytes, .length = 60});
+  ASSERT_TRUE((*file)->Flush().ok());
+  // Three descriptions lie before it; its block's third word is the interface.
+  std::ifstream in(path, std::ios::binary);
+  const std::string written((std::istreambuf_iterator<char>(in)), {});
+  std::vector<uint32_t> types;
+  uint32_t interface = 0;
+  for (size_t at = 0; at + 12 <= written.size();) {
+    uint32_t type, length;
+    std::memcpy(&type, &written[at], 4);
+    std::memcpy(&length, &written[at + 4], 4);
+    if (type == 6) std::memcpy(&interface, &written[at + 8], 4);
+    types.push_back(type);
+    at += length;
+  }
+  EXPECT_EQ(types, (std::vector<uint32_t>{0x0a0d0d0a, 1, 1, 1, 6}));
+  EXPECT_EQ(interface, 2u);
 }
 
 TEST(PcapngFile, AFullDiskIsAnError) {

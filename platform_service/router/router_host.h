@@ -127,6 +127,8 @@ class RouterHost {
   }
   // Instances of the uplinks, and whether each has its session.
   std::vector<std::pair<std::string, bool>> Uplinks() const;
+  // The domains whose frames pass `instance`; none of no uplink.
+  std::vector<std::string> DomainsBehind(const std::string& instance) const;
 
  private:
   struct PendingQuery {

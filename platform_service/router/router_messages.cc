@@ -133,8 +133,7 @@ void RouterHost::HandleUplinkClosed(const std::string& instance,
 
 bool RouterHost::HasUplink(const std::string& instance) const {
   const auto it = uplinks_.find(instance);
-  return it != uplinks_.end() &&
-         hooks_.look(instance).session_id == it->second;
+  return it != uplinks_.end() && hooks_.look(instance).session_id == it->second;
 }
 
 void RouterHost::SettleUplinks() {
@@ -186,6 +185,20 @@ std::vector<std::pair<std::string, bool>> RouterHost::Uplinks() const {
   return uplinks;
 }
 
+std::vector<std::string> RouterHost::DomainsBehind(
+    const std::string& instance) const {
+  std::vector<std::string> domains;
+  for (const nic_router::UplinkConfig& uplink : spec_.config.uplinks) {
+    if (std::count(uplink.instances.begin(), uplink.instances.end(),
+                   instance) == 0) {
+      continue;
+    }
+    if (!uplink.domain.empty()) domains.push_back(uplink.domain);
+    for (const auto& vlan : uplink.vlans) domains.push_back(vlan.domain);
+  }
+  return domains;
+}
+
 void RouterHost::TellConfig() {
   if (channel_ == nullptr) return;
   ToRouter message;
@@ -230,8 +243,8 @@ void RouterHost::HandleAnswer(const FromRouter::Answer& answer) {
   }
   RouterAnswer& table = it->second.answer;
   if (!answer.refused().empty()) {
-    return EndQuery(answer.number(), absl::InvalidArgumentError(
-                                         Shortened(answer.refused())));
+    return EndQuery(answer.number(),
+                    absl::InvalidArgumentError(Shortened(answer.refused())));
   }
   if (!answer.column().empty()) {
     table.columns.assign(answer.column().begin(), answer.column().end());
@@ -247,7 +260,8 @@ void RouterHost::HandleAnswer(const FromRouter::Answer& answer) {
   if (answer.last()) EndQuery(answer.number(), std::move(table));
 }
 
-void RouterHost::EndQuery(uint64_t number, absl::StatusOr<RouterAnswer> answer) {
+void RouterHost::EndQuery(uint64_t number,
+                          absl::StatusOr<RouterAnswer> answer) {
   auto node = queries_.extract(number);
   if (node.empty()) return;
   loop_.Cancel(node.mapped().deadline);

@@ -15,15 +15,16 @@ Observers::~Observers() {
   for (auto& [number, observer] : observers_) loop_.Unwatch(observer.watch);
 }
 
-SeqpacketChannel* Observers::Add(const std::string& instance, int pid,
+SeqpacketChannel* Observers::Add(const ObservedPlace& place, int pid,
                                  SeqpacketChannel channel) {
   const auto here = static_cast<size_t>(std::count_if(
-      observers_.begin(), observers_.end(),
-      [&](const auto& entry) { return entry.second.instance == instance; }));
+      observers_.begin(), observers_.end(), [&](const auto& entry) {
+        return entry.second.place.name == place.name;
+      }));
   if (here >= kMostPerInstance || observers_.size() >= kMost) {
     SendRefusal(channel,
                 {packet_stream::OpenReply::Refusal::QUOTA,
-                 absl::StrCat("look on at ", instance, ": ", here,
+                 absl::StrCat("look on at ", place.name, ": ", here,
                               " captures run there and ", observers_.size(),
                               " in all (at most ", kMostPerInstance, " and ",
                               kMost, "); end one of them")});
@@ -34,7 +35,7 @@ SeqpacketChannel* Observers::Add(const std::string& instance, int pid,
                                  [this, number](uint32_t) { End(number); });
   if (!watch.ok()) return nullptr;
   Observer& observer = observers_[number];
-  observer = {instance, pid, std::move(channel), *watch};
+  observer = {place, pid, std::move(channel), *watch};
   return &observer.channel;
 }
 
@@ -43,18 +44,24 @@ void Observers::End(uint64_t number) {
   loop_.Unwatch(it->second.watch);
   const Observer observer = std::move(it->second);
   observers_.erase(it);
-  left_(observer.instance, observer.pid);
+  left_(observer.place.name, observer.pid);
 }
 
-void Observers::Announce(const Session& session) {
+bool Observers::Sees(const ObservedPlace& observed, const Session& session,
+                     const SessionPlace& place) {
+  if (observed.domain.empty()) {
+    return observed.name == session.identity().instance ||
+           observed.name == place.name;
+  }
+  return std::count(place.domains.begin(), place.domains.end(),
+                    observed.domain) > 0;
+}
+
+void Observers::Announce(const Session& session, const SessionPlace& place) {
   for (auto& [number, observer] : observers_) {
-    const SessionIdentity& identity = session.identity();
-    if (observer.instance != identity.instance &&
-        observer.instance !=
-            absl::StrCat(identity.instance, "/", identity.label)) {
-      continue;
-    }
-    const absl::Status sent = session.SendObservation(observer.channel);
+    if (!Sees(observer.place, session, place)) continue;
+    const absl::Status sent =
+        session.SendObservation(observer.channel, place.name);
     // One that does not read what it asked for misses this session.
     if (!sent.ok()) LogWarning(sent.message());
   }

@@ -8,12 +8,27 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/seqpacket.h"
 #include "platform_service/sessions/session.h"
 
 namespace bulkhead::platform {
+
+// What somebody looks on at: an instance or a router; "ROUTER/LABEL"; or, with
+// a domain, a part of a router.
+struct ObservedPlace {
+  std::string name;
+  std::string domain;
+};
+
+// Where a session is, for those who look on.
+struct SessionPlace {
+  std::string name;  // "nic0", "router/LABEL"
+  // Of a router, whose frames pass here: a client's, an uplink's.
+  std::vector<std::string> domains;
+};
 
 // An observer gets read-only descriptors of a session's areas, and follows the
 // rings by itself: neither end of the session knows of it or waits for it. It
@@ -29,23 +44,26 @@ class Observers {
   static constexpr size_t kMostPerInstance = 4;
   static constexpr size_t kMost = 64;
 
-  // `left` is called when the one of `pid` at `instance` has hung up.
+  // `left` is called when the one of `pid` at a place of this name has hung up.
   Observers(EventLoop& loop,
-            std::function<void(const std::string& instance, int pid)> left)
+            std::function<void(const std::string& name, int pid)> left)
       : loop_(loop), left_(std::move(left)) {}
   ~Observers();
 
   // Takes one in. nullptr: refused, and told why.
-  SeqpacketChannel* Add(const std::string& instance, int pid,
+  SeqpacketChannel* Add(const ObservedPlace& place, int pid,
                         SeqpacketChannel channel);
-  // A session has opened, of INSTANCE or, at the router, of ROUTER/LABEL.
-  void Announce(const Session& session);
+  // A session has opened.
+  void Announce(const Session& session, const SessionPlace& place);
+  // Whether who looks on at `observed` sees this session.
+  static bool Sees(const ObservedPlace& observed, const Session& session,
+                   const SessionPlace& place);
 
   size_t size() const { return observers_.size(); }
 
  private:
   struct Observer {
-    std::string instance;
+    ObservedPlace place;
     int pid = 0;
     SeqpacketChannel channel;
     EventLoop::WatchId watch = 0;

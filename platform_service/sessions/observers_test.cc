@@ -42,9 +42,11 @@ class ObserversTest : public testing::Test {
     return *std::move(session);
   }
   // The observer's own end; `taken` says whether it was taken in.
-  SeqpacketChannel Add(const std::string& instance, int pid, bool* taken) {
+  SeqpacketChannel Add(const std::string& instance, int pid, bool* taken,
+                       const std::string& domain = "") {
     auto pair = SeqpacketChannel::CreatePair();
-    *taken = observers_.Add(instance, pid, std::move(pair->second)) != nullptr;
+    *taken = observers_.Add({instance, domain}, pid, std::move(pair->second)) !=
+             nullptr;
     return std::move(pair->first);
   }
   void Turn() {
@@ -68,7 +70,7 @@ TEST_F(ObserversTest, S2_ReadOnlyDescriptorsOfTheirInstance) {
   SeqpacketChannel elsewhere = Add("nic1", 2, &taken);
   ASSERT_TRUE(taken);
   const auto session = MakeSession("nic0");
-  observers_.Announce(*session);
+  observers_.Announce(*session, {"nic0", {}});
   OpenReply reply;
   std::vector<UniqueFd> fds;
   ASSERT_TRUE(here.WaitReceive(&reply, &fds, 1000).ok());
@@ -87,6 +89,43 @@ TEST_F(ObserversTest, S2_ReadOnlyDescriptorsOfTheirInstance) {
         Mapping::MapSealed(fds[i].get(), bytes[i], Access::kReadWrite).ok());
   }
   EXPECT_FALSE(*elsewhere.Receive(&reply, &fds));
+}
+
+// At a router, its own name stands for all of its clients, ROUTER/LABEL for
+// one, and a domain for those whose frames pass there, its uplinks among them.
+TEST_F(ObserversTest, OfARouterAClientADomainOrAll) {
+  bool taken = false;
+  const auto client = MakeSession("router");
+  const SessionPlace at_router{"router/probe", {"guests"}};
+  const auto uplink = MakeSession("nic0");
+  const SessionPlace at_nic{"nic0", {"wan", "guests"}};
+  struct Case {
+    const char* name;
+    const char* domain;
+    std::vector<std::string> seen;
+  };
+  for (const Case& each : std::vector<Case>{
+           {"router", "", {"router/probe"}},
+           {"router/probe", "", {"router/probe"}},
+           {"router/other", "", {}},
+           {"router", "guests", {"router/probe", "nic0"}},
+           {"router", "wan", {"nic0"}},
+           {"nic0", "", {"nic0"}},
+       }) {
+    SeqpacketChannel channel = Add(each.name, 1, &taken, each.domain);
+    ASSERT_TRUE(taken);
+    observers_.Announce(*client, at_router);
+    observers_.Announce(*uplink, at_nic);
+    std::vector<std::string> seen;
+    OpenReply reply;
+    std::vector<UniqueFd> fds;
+    while (*channel.Receive(&reply, &fds, 8)) {
+      seen.push_back(reply.observation().place());
+    }
+    EXPECT_EQ(seen, each.seen) << each.name << " " << each.domain;
+    channel = SeqpacketChannel();
+    Turn();
+  }
 }
 
 // One more than there may be is told why; one that goes makes room.

@@ -166,7 +166,8 @@ absl::Status Session::SendGrant() {
   return channel_.Send(reply, packet_stream::FdsOf(client));
 }
 
-absl::Status Session::SendObservation(SeqpacketChannel& channel) const {
+absl::Status Session::SendObservation(SeqpacketChannel& channel,
+                                      const std::string& place) const {
   ASSIGN_OR_RETURN(const std::vector<UniqueFd> owned, areas_.MakeObserverFds());
   std::vector<int> fds;
   for (const UniqueFd& fd : owned) fds.push_back(fd.get());
@@ -176,6 +177,7 @@ absl::Status Session::SendObservation(SeqpacketChannel& channel) const {
   WriteGeometry(identity_.geometry, observation->mutable_geometry());
   observation->set_label(identity_.label);
   observation->set_client_pid(static_cast<uint32_t>(identity_.client_pid));
+  observation->set_place(place);
   return channel.Send(reply, fds);
 }
 

@@ -65,8 +65,10 @@ class Session {
 
   // The first and only answer to the client's request.
   absl::Status SendGrant();
-  // Lets the one at the other end of `channel` look on.
-  absl::Status SendObservation(SeqpacketChannel& channel) const;
+  // Lets the one at the other end of `channel` look on; `place` is what the
+  // session is called there.
+  absl::Status SendObservation(SeqpacketChannel& channel,
+                               const std::string& place) const;
   // Makes ahead the descriptors that the next AppendGrant takes.
   absl::Status PrepareGrant();
   // What a generation of the driver gets of this session. It has this epoch

@@ -126,9 +126,11 @@ void SessionServer::HandleReadable(uint64_t number) {
     return SendRefusal(handshake.channel, bad);
   }
   if (request.label().size() > kLongestName ||
-      request.instance().size() > kLongestName) {
-    bad.text = absl::StrCat("open a session: a label or instance longer than ",
-                            kLongestName, " bytes is none");
+      request.instance().size() > kLongestName ||
+      request.domain().size() > kLongestName) {
+    bad.text =
+        absl::StrCat("open a session: a label, instance or domain longer than ",
+                     kLongestName, " bytes is none");
     return SendRefusal(handshake.channel, bad);
   }
   OpenCall call;
@@ -138,6 +140,7 @@ void SessionServer::HandleReadable(uint64_t number) {
   call.instance = request.instance();
   call.geometry = packet_stream::ReadGeometry(request.geometry());
   call.observe = request.observe();
+  call.domain = request.domain();
   if (const absl::Status status = packet_stream::CheckGeometry(call.geometry);
       !call.observe && !status.ok()) {
     return SendRefusal(call.channel, {OpenReply::Refusal::BAD_GEOMETRY,

@@ -27,6 +27,7 @@ struct OpenCall {
   std::string instance;
   packet_stream::SessionGeometry geometry;  // Of as many lanes as it wants.
   bool observe = false;  // To look on; then there is no geometry.
+  std::string domain;    // With observe: the router's, or empty.
 };
 
 // A refusal as it goes to the client.
