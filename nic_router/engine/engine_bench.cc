@@ -73,6 +73,7 @@ class BenchPort final : public Port {
     last_ = &memory_[size_t{pieces.back().buffer} * kBufferBytes];
   }
   void Flush() override {}
+  void Pause(bool) override {}
   bool link_up() const override { return true; }
   MacAddress mac() const override { return mac_; }
   uint32_t mtu() const override { return 1500; }

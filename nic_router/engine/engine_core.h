@@ -66,6 +66,13 @@ struct Line {
   uint32_t pool_end = 0;
   std::array<TxPiece, kPool> queued;
   uint32_t queued_count = 0;
+
+  // An uplink's: since when it has had no buffer for a frame; 0: it has.
+  uint64_t full_since_ns = 0;
+  // A client's: pieces that wait for room on an uplink, and until when.
+  std::array<RxPiece, kPool> held;
+  uint32_t held_count = 0;
+  uint64_t held_until_ns = 0;
 };
 
 struct Traffic {
@@ -232,10 +239,15 @@ class EngineCore final : public Engine {
   // --- turn.cc ---
   void SetNow(uint64_t now_ns);
   bool ServeLine(uint16_t line);
-  void ProcessBatch(Line& line, std::span<const RxPiece> pieces);
+  // Returns how many pieces it is done with; the others are to be held.
+  size_t ProcessBatch(Line& line, std::span<const RxPiece> pieces);
+  size_t ParseBatch(const Line& line, std::span<const RxPiece> pieces);
+  bool MayHold(const Line& line, const Frame& frame);
+  void Hold(Line& line, std::span<const RxPiece> pieces);
+  void LetGo(Line& line);
   uint16_t SourceOf(const Line& line, const Frame& frame,
                     DropReason& reason) const;
-  void Count(Frame& frame, DropReason reason);
+  void CountReceived(uint16_t attachment, uint32_t bytes);
   void Drop(uint16_t attachment, DropReason reason);
   void DoWhatIsDue();
   void FinishTurn();
@@ -249,6 +261,7 @@ class EngineCore final : public Engine {
   // A frame of our own; counted when it finds no way.
   void SendOwn(uint16_t attachment, std::span<const uint8_t> frame);
   bool FillPool(Line& line, uint32_t bytes);
+  bool NoteFull(Line& line);  // false
   void SubmitQueued(Line& line);
   // Copies the whole frame to private memory, so that it can be looked at
   // beyond its head, or sent more than once.
@@ -400,7 +413,10 @@ class EngineCore final : public Engine {
 
   // One batch.
   std::unique_ptr<std::array<Frame, kBatch>> frames_;
-  std::array<RxPiece, kBatch + kMaxFramePieces> pieces_;
+  std::array<DropReason, kBatch> reasons_;
+  std::array<uint8_t, kBatch> first_piece_;  // Of each frame.
+  uint16_t full_line_ = kNoLine;  // The last one that had no buffers.
+  std::array<RxPiece, kBatch> pieces_;
   std::unique_ptr<uint8_t[]> slow_;  // kSlowBytes: MakePrivate's.
   RxPiece slow_piece_;
 };

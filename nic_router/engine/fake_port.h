@@ -105,6 +105,8 @@ class FakePort final : public Port {
       }
     }
   }
+  void Pause(bool paused) override { paused_ = paused; }
+  bool paused() const { return paused_; }
   void Flush() override {
     ++flushes_;
     for (Bytes& frame : queued_) published_.push_back(std::move(frame));
@@ -124,6 +126,7 @@ class FakePort final : public Port {
   MacAddress mac_;
   uint32_t buffer_bytes_;
   uint32_t mtu_ = 1500;
+  bool paused_ = false;
   bool link_ = true;
   size_t tx_room_ = 4096;
   size_t allocated_ = 0;

@@ -231,6 +231,7 @@ void EngineCore::Remove(MemberId member) {
 // Its buffers go back while the port is still there.
 void EngineCore::FreeLine(uint16_t number) {
   Line& line = *lines_[number];
+  LetGo(line);
   SubmitQueued(line);
   if (line.pool_begin != line.pool_end) {
     line.port->Return(std::span(line.pool).subspan(

@@ -66,6 +66,10 @@ class Port {
   // Publishes what Release and Send queued. Once a turn.
   virtual void Flush() = 0;
 
+  // While true, nothing is received here until room is found for what was; what
+  // comes need not wake the router.
+  virtual void Pause(bool paused) = 0;
+
   // The session runs (it is not recovering, parked or closed) and has a link.
   virtual bool link_up() const = 0;
   // Of the NIC, for an uplink. A client's port answers with what it was given

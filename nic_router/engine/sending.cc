@@ -6,6 +6,11 @@
 
 namespace bulkhead::nic_router {
 
+bool EngineCore::NoteFull(Line& line) {
+  if (line.full_since_ns == 0) line.full_since_ns = now_ns_;
+  return false;
+}
+
 // Makes the pool hold buffers for a frame of so many bytes.
 bool EngineCore::FillPool(Line& line, uint32_t bytes) {
   for (;;) {
@@ -15,7 +20,8 @@ bool EngineCore::FillPool(Line& line, uint32_t bytes) {
       room += line.pool[line.pool_begin + i].capacity;
       if (room >= bytes) return true;
     }
-    if (line.starved || there >= kMaxFramePieces) return false;
+    if (there >= kMaxFramePieces) return false;
+    if (line.starved) return NoteFull(line);
     std::move(line.pool.begin() + line.pool_begin,
               line.pool.begin() + line.pool_end, line.pool.begin());
     line.pool_end -= line.pool_begin;
@@ -24,7 +30,8 @@ bool EngineCore::FillPool(Line& line, uint32_t bytes) {
         line.port->Alloc(std::span(line.pool).subspan(line.pool_end));
     line.pool_end += static_cast<uint32_t>(got);
     line.starved = line.pool_end < line.pool.size();
-    if (got == 0) return false;
+    if (got == 0) return NoteFull(line);
+    line.full_since_ns = 0;
   }
 }
 
@@ -77,7 +84,10 @@ DropReason EngineCore::Send(uint16_t number, const uint8_t* head,
   line.used = true;
   if (line.pool_begin == line.pool_end ||
       line.pool[line.pool_begin].capacity < total) [[unlikely]] {
-    if (!FillPool(line, total)) return DropReason::kFullRing;
+    if (!FillPool(line, total)) {
+      full_line_ = line_number;
+      return DropReason::kFullRing;
+    }
   }
   if (line.queued_count + kMaxFramePieces > line.queued.size()) {
     SubmitQueued(line);

@@ -304,14 +304,18 @@ DropReason EngineCore::Flood(Frame& frame, bool uplinks_only) {
   // Its sender's memory is read once, however many get it (S7).
   if (members.attachments.size() > 2) MakePrivate(frame);
   DropReason reason = DropReason::kOtherHost;
+  int tried = 0;
   for (const uint16_t number : members.attachments) {
     if (number == frame.source ||
         (uplinks_only && attachments_[number].is_client())) {
       continue;
     }
+    ++tried;
     const DropReason sent = SendFrameOn(number, frame, frame.bytes);
     if (reason != DropReason::kNone) reason = sent;
   }
+  // What some have got does not wait for others.
+  if (tried > 1) full_line_ = kNoLine;
   return reason;
 }
 

@@ -1,5 +1,6 @@
 // Batches of frames from each port in turn, and what is due.
 #include <algorithm>
+#include <cstring>
 
 #include "nic_router/engine/engine_core.h"
 #include "nic_router/engine/hash.h"
@@ -38,16 +39,67 @@ bool EngineCore::ServeLine(uint16_t number) {
   line.deficit = std::min<int64_t>(line.deficit + line.quantum, line.quantum);
   bool moved = false;
   while (line.deficit > 0 && line.bucket.any()) {
-    const size_t room = std::clamp<size_t>(static_cast<size_t>(line.deficit),
-                                           kMaxFramePieces, kBatch);
-    const size_t count = line.port->Receive(std::span(pieces_).first(room));
-    if (count == 0) break;
+    std::span<const RxPiece> pieces =
+        std::span(line.held).first(line.held_count);
+    if (pieces.empty()) {
+      const size_t room = std::clamp<size_t>(static_cast<size_t>(line.deficit),
+                                             kMaxFramePieces, kBatch);
+      pieces = std::span(pieces_).first(
+          line.port->Receive(std::span(pieces_).first(room)));
+      if (pieces.empty()) break;
+      moved = true;
+    }
     line.used = true;
-    moved = true;
-    ProcessBatch(line, std::span(pieces_).first(count));
-    line.port->Release(std::span(pieces_).first(count));
+    const size_t done = ProcessBatch(line, pieces);
+    line.port->Release(pieces.first(done));
+    moved |= done > 0;
+    Hold(line, pieces.subspan(done));
+    if (line.held_count > 0) break;
   }
   return moved;
+}
+
+// --- a full uplink ---
+//
+// What a client sends into a full uplink waits, as it would in the ring of a
+// session with the NIC: the client's own ring fills up, and the client waits.
+// Not for long: a NIC that takes nothing for kHoldNs keeps nobody from the
+// others. And not for a client that takes nothing: that is its own affair.
+
+namespace {
+constexpr uint64_t kHoldNs = 10'000'000;
+}
+
+bool EngineCore::MayHold(const Line& line, const Frame& frame) {
+  // A fragment's place was noted already.
+  if (line.group != kNoGroup || full_line_ == kNoLine || frame.fragment) {
+    return false;
+  }
+  const Line& full = *lines_[full_line_];
+  return full.group != kNoGroup && now_ns_ - full.full_since_ns < kHoldNs;
+}
+
+void EngineCore::Hold(Line& line, std::span<const RxPiece> pieces) {
+  if (pieces.empty() && line.held_count == 0) return;
+  if (!pieces.empty()) {
+    // They may be held already, further behind.
+    std::memmove(line.held.data(), pieces.data(), pieces.size_bytes());
+    line.held_until_ns = lines_[full_line_]->full_since_ns + kHoldNs;
+  }
+  line.held_count = static_cast<uint32_t>(pieces.size());
+  line.port->Pause(!pieces.empty());
+}
+
+// The line's end.
+void EngineCore::LetGo(Line& line) {
+  const auto held = std::span(line.held).first(line.held_count);
+  if (held.empty()) return;
+  for (const RxPiece& piece : held) {
+    if (!piece.more) Drop(kNoAttachment, DropReason::kMemberRemoved);
+  }
+  line.port->Release(held);
+  Hold(line, {});
+  line.used = true;
 }
 
 uint16_t EngineCore::SourceOf(const Line& line, const Frame& frame,
@@ -74,22 +126,52 @@ uint16_t EngineCore::SourceOf(const Line& line, const Frame& frame,
 
 // In four passes, so that many cache lines travel at a time: frames, heads and
 // keys, flows, and then the work.
-void EngineCore::ProcessBatch(Line& line, std::span<const RxPiece> pieces) {
+size_t EngineCore::ProcessBatch(Line& line, std::span<const RxPiece> pieces) {
   for (const RxPiece& piece : pieces) {
     packet_stream::PrefetchForRead(piece.data);
     packet_stream::PrefetchForRead(piece.data + 64);
   }
-  std::array<DropReason, kBatch> reasons;
+  const size_t count = ParseBatch(line, pieces);
   std::array<Frame, kBatch>& frames = *frames_;
-  size_t count = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (reasons_[i] == DropReason::kNone && frames[i].has_key) {
+      flows_.PrefetchFlow(frames[i].hash);
+    }
+  }
   uint64_t bytes = 0;
+  size_t done = 0;
+  for (; done < count; ++done) {
+    Frame& frame = frames[done];
+    // Handling may change these.
+    const uint16_t source = frame.source;
+    const uint32_t frame_bytes = frame.bytes;
+    DropReason reason = reasons_[done];
+    if (reason == DropReason::kNone) {
+      full_line_ = kNoLine;
+      reason = Handle(frame);
+      if (reason == DropReason::kFullRing && MayHold(line, frame)) break;
+    }
+    bytes += frame_bytes;
+    CountReceived(source, frame_bytes);
+    if (reason != DropReason::kNone) Drop(source, reason);
+  }
+  line.deficit -= static_cast<int64_t>(done);
+  line.bucket.Spend(bytes);
+  counters_.frames += done;
+  return done == count ? pieces.size() : first_piece_[done];
+}
+
+// Returns how many frames there are.
+size_t EngineCore::ParseBatch(const Line& line,
+                              std::span<const RxPiece> pieces) {
+  size_t count = 0;
   for (size_t at = 0; at < pieces.size(); ++count) {
-    Frame& frame = frames[count];
+    Frame& frame = (*frames_)[count];
+    first_piece_[count] = static_cast<uint8_t>(at);
     DropReason reason = DropReason::kNone;
     const bool whole = TakeHead(&pieces[at], frame);
     if (!whole) reason = DropReason::kPktTooSmall;
     frame.source = SourceOf(line, frame, reason);
-    bytes += frame.bytes;
     if (reason == DropReason::kNone) {
       ParseFrame(frame);
       if (frame.has_key) {
@@ -97,34 +179,21 @@ void EngineCore::ProcessBatch(Line& line, std::span<const RxPiece> pieces) {
         flows_.Prefetch(frame.hash);
       }
     }
-    reasons[count] = reason;
+    reasons_[count] = reason;
     while (pieces[at++].more) {
     }
   }
-  line.deficit -= static_cast<int64_t>(count);
-  line.bucket.Spend(bytes);
-  for (size_t i = 0; i < count; ++i) {
-    if (reasons[i] == DropReason::kNone && frames[i].has_key) {
-      flows_.PrefetchFlow(frames[i].hash);
-    }
-  }
-  for (size_t i = 0; i < count; ++i) {
-    Frame& frame = frames[i];
-    // Handling may change these.
-    const uint16_t source = frame.source;
-    const uint32_t frame_bytes = frame.bytes;
-    if (source != kNoAttachment) {
-      Attachment& in = attachments_[source];
-      Traffic& domain = members_[in.domain].traffic;
-      ++in.traffic.rx_frames;
-      in.traffic.rx_bytes += frame_bytes;
-      ++domain.rx_frames;
-      domain.rx_bytes += frame_bytes;
-    }
-    if (reasons[i] == DropReason::kNone) reasons[i] = Handle(frame);
-    if (reasons[i] != DropReason::kNone) Drop(source, reasons[i]);
-  }
-  counters_.frames += count;
+  return count;
+}
+
+void EngineCore::CountReceived(uint16_t attachment, uint32_t bytes) {
+  if (attachment == kNoAttachment) return;
+  Attachment& in = attachments_[attachment];
+  Traffic& domain = members_[in.domain].traffic;
+  ++in.traffic.rx_frames;
+  in.traffic.rx_bytes += bytes;
+  ++domain.rx_frames;
+  domain.rx_bytes += bytes;
 }
 
 void EngineCore::Drop(uint16_t attachment, DropReason reason) {
@@ -172,6 +241,7 @@ std::optional<uint64_t> EngineCore::NextDeadline() const {
     if (line->port != nullptr && !line->bucket.any()) {
       next = std::min(next, line->bucket.NextNs());
     }
+    if (line->held_count > 0) next = std::min(next, line->held_until_ns);
     // Frames of our own, made outside of a turn.
     if (line->port != nullptr && line->used) next = now_ns_;
   }

@@ -52,8 +52,83 @@ TEST(Uplink, S8_StandbyAndNoLink) {
   network.Run();
   network.nic0.Take();
   EXPECT_EQ(network.Pass(network.alice, packet, network.nic0).size(), 1u);
+}
+
+// While an uplink has no buffers, what a client sends there waits, in order,
+// and the client gets no buffer back: it waits as it would at the NIC itself.
+TEST(Uplink, S8_AFullUplinkMakesItsClientsWait) {
+  Network network;
+  network.LearnGateway();
+  Packet packet = network.FromAlice();
+  network.Pass(network.alice, Make(packet), network.nic0);
+  network.nic0.set_tx_room(2);
+  for (uint16_t i = 0; i < 5; ++i) {
+    packet.payload = Bytes(10 + i, 'x');
+    network.alice.Put(Make(packet));
+  }
+  const uint64_t drops = network.Drops();
+  while (network.engine().Turn(network.now())) {
+  }
+  EXPECT_EQ(network.nic0.Take().size(), 2u);
+  EXPECT_EQ(network.alice.lent(), 3u);
+  EXPECT_TRUE(network.alice.paused());
+  network.nic0.set_tx_room(3);
+  network.Run();
+  const std::vector<Bytes> later = network.nic0.Take();
+  ASSERT_EQ(later.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(later[i].size(), 42 + 12 + i);
+  EXPECT_FALSE(network.alice.paused());
+  EXPECT_EQ(network.Drops(), drops);
+}
+
+// Not for ever: then they are dropped, as is what follows, until the uplink has
+// buffers again. Others are served meanwhile.
+TEST(Uplink, S8_AnUplinkThatStaysFullDrops) {
+  Network network;
+  network.LearnGateway();
+  const Bytes packet = Make(network.FromAlice());
+  network.Pass(network.alice, packet, network.nic0);
   network.nic0.set_tx_room(0);
-  network.ExpectDrop(network.alice, packet, "full_ring");
+  network.alice.Put(packet);
+  EXPECT_TRUE(network.engine().Turn(network.now()));
+  EXPECT_FALSE(network.engine().Turn(network.now()));
+  EXPECT_EQ(network.alice.lent(), 1u);
+  const std::optional<uint64_t> due = network.engine().NextDeadline();
+  ASSERT_TRUE(due.has_value());
+  ASSERT_LE(*due - network.now(), kSecond);
+  const uint64_t drops = network.Counter("drop_full_ring");
+  network.Advance(*due - network.now());
+  EXPECT_EQ(network.Counter("drop_full_ring"), drops + 1);
+  network.ExpectDrop(network.alice, packet, "full_ring", "still full");
+}
+
+// A client that goes while its frames wait has them back, counted.
+TEST(Uplink, S8_WhoGoesWhileItsFramesWait) {
+  Network network;
+  network.LearnGateway();
+  const Bytes packet = Make(network.FromAlice());
+  network.Pass(network.alice, packet, network.nic0);
+  network.nic0.set_tx_room(0);
+  network.alice.Put(packet, 20);
+  network.alice.Put(packet);
+  network.engine().Turn(network.now());
+  EXPECT_GT(network.alice.lent(), 0u);
+  const uint64_t drops = network.Drops();
+  network.engine().Remove(network.alice_id());
+  EXPECT_EQ(network.alice.lent(), 0u);
+  EXPECT_EQ(network.Counter("drop_member_removed"), 2u);
+  EXPECT_EQ(network.Drops(), drops + 2);
+}
+
+// A client that has no buffers keeps nobody waiting.
+TEST(Uplink, S8_AFullClientIsItsOwnAffair) {
+  Network network;
+  Packet packet = network.FromBob();
+  packet.to = kAliceMac;
+  packet.destination = kAlice;
+  network.Pass(network.bob, Make(packet), network.alice);
+  network.alice.set_tx_room(0);
+  network.ExpectDrop(network.bob, Make(packet), "full_ring");
 }
 
 RouterConfig VlanConfigOf() {

@@ -13,6 +13,7 @@ class SessionPort : public Port {
   // Announces that we sleep, then looks again. False: there is work, and
   // nothing is announced.
   [[nodiscard]] bool Arm() {
+    if (paused_) return true;
     if (!armed_) armed_ = DoArm();
     moved_ = false;
     return armed_;
@@ -24,6 +25,7 @@ class SessionPort : public Port {
     DoDisarm();
   }
   bool armed() const { return armed_; }
+  void Pause(bool paused) override { paused_ = paused; }
   // Frames went either way since Arm: the peer is awake, and would ring.
   bool moved() const { return moved_; }
 
@@ -38,6 +40,7 @@ class SessionPort : public Port {
   virtual void DoDisarm() = 0;
 
   bool armed_ = false;
+  bool paused_ = false;
   bool moved_ = false;
 };
 
