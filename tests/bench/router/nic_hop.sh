@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What the router costs whoever could have the NIC alone: one client whose frames
-# a simulated NIC sends back, over a session with the NIC and over one with the
-# router, in turns. At most 512 frames are under way, so that nothing is dropped.
-# All that works on a frame shares the machine's cores: with the router there is
-# one process more, and each frame passes it twice.
+# What the router costs whoever could have the NIC alone: a client's frames over
+# a session with a simulated NIC, and over one with the router, in turns.
+#   stream: as many as go, to a client at the other end of the NIC's cable;
+#   echo: the NIC sends each back; at most 512 are under way. Each passes the
+#         router twice, and the machine's cores are shared by one process more.
 #   nic_hop.sh [--json] [--repetitions N] [--milliseconds N]
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -28,33 +28,59 @@ trap cleanup EXIT
 cat >"$work/hop.yaml" <<'YAML'
 apiVersion: bulkhead/v1
 simulated:
-  - {name: port0, model: 82574l, network: {echo: {}}}
-  - {name: port1, model: 82574l, network: {echo: {}}}
+  - {name: port0, model: 82574l, mac: "02:00:00:00:00:01", network: {cable: direct}}
+  - {name: port1, model: 82574l, mac: "02:00:00:00:00:02", network: {cable: direct}}
+  - {name: port2, model: 82574l, mac: "02:00:00:00:00:03", network: {cable: routed}}
+  - {name: port3, model: 82574l, mac: "02:00:00:00:00:04", network: {cable: routed}}
+  - {name: port4, model: 82574l, mac: "02:00:00:00:00:05", network: {echo: {}}}
+  - {name: port5, model: 82574l, mac: "02:00:00:00:00:06", network: {echo: {}}}
 drivers:
   - {match: {class: ethernet}, driver: e1000e, instance: "nic{index}", config: {promiscuous: true}}
 router:
-  domains: [{name: lab, interface: 192.0.2.2/24}]
-  uplinks: [{instances: [nic1], domain: lab}]
-  policies: [{default: true, domain: lab}]
+  domains:
+    - {name: stream, interface: 192.0.2.2/24}
+    - {name: echo, interface: 198.51.100.2/24}
+  uplinks:
+    - {instances: [nic2], domain: stream}
+    - {instances: [nic5], domain: echo}
+  policies:
+    - {label: stream, domain: stream}
+    - {label: echo, domain: echo}
 YAML
 bulkhead up "$work/hop.yaml" >/dev/null
-# rate INSTANCE BYTES: million frames a second that came back.
-rate() {
-  bazel-bin/clients/nic_traffic/nic_traffic --json --instance "$1" --mode echo --window 512 \
-    --frame-bytes "$2" --duration "${milliseconds}ms" --expect-lossless |
-    jq '.received * 1e3 / .elapsed_ns'
+traffic() { bazel-bin/clients/nic_traffic/nic_traffic --json "$@"; }
+# Both say million frames a second that arrived.
+echo_rate() {  # echo_rate INSTANCE BYTES
+  traffic --instance "$1" --label echo --mode echo --window 512 --frame-bytes "$2" \
+    --duration "${milliseconds}ms" --expect-lossless | jq '.received * 1e3 / .elapsed_ns'
+}
+stream_rate() {  # stream_rate INSTANCE BYTES RECEIVING_INSTANCE ITS_MAC
+  traffic --instance "$3" --mode receive --stream 7 --duration "$((milliseconds + 1000))ms" \
+    >"$work/received" &
+  local tries=100
+  until bulkhead status --json | jq -e --arg nic "$3" '.sessions[] | select(.instance == $nic)' >/dev/null; do
+    [ $((--tries)) -gt 0 ] || { echo "nic_hop.sh: no session at $3" >&2; return 1; }
+  done
+  traffic --instance "$1" --label stream --mode send --stream 7 --to "$4" --frame-bytes "$2" \
+    --duration "${milliseconds}ms" >"$work/sent"
+  wait $!
+  jq --slurpfile sent "$work/sent" '.received * 1e3 / $sent[0].elapsed_ns' "$work/received"
 }
 for bytes in 60 1514; do
   for ((i = 0; i < repetitions; ++i)); do
-    rate router "$bytes" >>"$work/routed.$bytes"
-    rate nic0 "$bytes" >>"$work/direct.$bytes"
+    stream_rate router "$bytes" nic3 02:00:00:00:00:04 >>"$work/routed.stream_$bytes"
+    stream_rate nic0 "$bytes" nic1 02:00:00:00:00:02 >>"$work/direct.stream_$bytes"
+    echo_rate router "$bytes" >>"$work/routed.echo_$bytes"
+    echo_rate nic4 "$bytes" >>"$work/direct.echo_$bytes"
   done
+done
+for case in stream_60 stream_1514 echo_60 echo_1514; do
   # Frame sizes with FCS, as everywhere.
-  jq -rn --arg bytes "$((bytes + 4))" --argjson json $json \
-    --slurpfile routed "$work/routed.$bytes" --slurpfile direct "$work/direct.$bytes" '
+  jq -rn --arg case "${case%_*}_$((${case#*_} + 4))" --argjson json $json \
+    --slurpfile routed "$work/routed.$case" --slurpfile direct "$work/direct.$case" '
     def median: sort | .[(length - 1) / 2 | floor];
     def short: . * 1e4 | round / 1e4;
-    ($direct | median) as $against | "hop_nic_\($bytes)B" as $case |
+    ($direct | median) as $against | "hop_nic_\($case)B" as $case |
     {bench: "router", case: $case, value: ($routed | median | short), unit: "Mframes/s",
      min: ($routed | min | short), max: ($routed | max | short),
      against: "direct session with the NIC", against_value: ($against | short),
