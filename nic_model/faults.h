@@ -1,5 +1,5 @@
 // Test faults of a simulated NIC, by the names that ModelSpec.fault takes:
-// attacks 30–39 of the reference, for tests of drivers and platform.
+// what a hostile or broken card can do, for tests of drivers and platform.
 #ifndef BULKHEAD_NIC_MODEL_FAULTS_H_
 #define BULKHEAD_NIC_MODEL_FAULTS_H_
 

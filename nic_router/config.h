@@ -160,7 +160,7 @@ struct RouterConfig {
   Timeouts timeouts;
   uint32_t max_flows = 131072;
   uint32_t max_packets_per_turn = 50;  // Of one client, before the next one.
-  std::vector<uint32_t> cpus;          // A worker for each; empty: one, anywhere.
+  std::vector<uint32_t> cpus;          // Where it may run; empty: anywhere.
   uint32_t max_clients = 64;
   bool operator==(const RouterConfig&) const = default;
 };

@@ -1,21 +1,23 @@
 // The client's end of a packet-stream session: the library that programs link.
 //
-//   auto session = Session::Open({.label = "probe", .instance = "nic0"});
+//   auto opened = Session::Open({.label = "probe", .instance = "nic0"});
+//   if (!opened.ok()) …
+//   Session& session = **opened;
 //   TxBuffer buffer;
-//   if (session->AllocTx({&buffer, 1}) == 1) {
-//     std::memcpy(buffer.data, frame, size);
+//   if (session.AllocTx({&buffer, 1}) == 1) {
+//     std::memcpy(buffer.data, frame, size);  // size <= buffer.capacity
 //     const Descriptor piece = {.offset = buffer.offset, .length = size};
-//     session->SubmitTx({&piece, 1});
+//     session.SubmitTx({&piece, 1});
 //   }
-//   session->Flush();
-//   session->Wait(-1);
+//   session.Flush();
+//   session.Wait(-1);
 //   RxPiece pieces[32];
-//   size_t n = session->Receive(pieces);
+//   size_t n = session.Receive(pieces);
 //   …
-//   session->Release({pieces, n});
+//   session.Release({pieces, n});
 //
-// With geometry.lanes > 1, session->lane(i) are more of the same, one for each
-// thread.
+// With geometry.lanes > 1, session.lane(i) are more of the same, one for each
+// thread. The target to link is //packet_stream:client.
 //
 // The session outlives drivers (S6). When the driver dies, calls simply move no
 // frames for a moment; tx pieces that the device may or may not have sent are
@@ -56,7 +58,7 @@ struct OpenOptions {
 struct TxBuffer {
   uint8_t* data = nullptr;
   uint32_t offset = 0;    // For Descriptor::offset.
-  uint32_t capacity = 0;  // Bytes: of 2048, 1600; see ClientEnd.
+  uint32_t capacity = 0;  // Bytes from data: less than a buffer (ClientEnd).
 };
 
 // A piece of a received frame; the memory is the caller's until Release.
@@ -87,7 +89,8 @@ struct SessionCounters {
 //
 // Requires: one thread at a time; other lanes have theirs.
 // Guarantees: no call but Wait blocks. No call allocates, locks or makes a
-// system call, except Wait, and Flush when the provider sleeps.
+// system call, except Wait, DisarmWait, and Flush when the provider sleeps; a
+// provider that breaks the protocol is told of by whichever call found it.
 class Lane {
  public:
   virtual ~Lane() = default;

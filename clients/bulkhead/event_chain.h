@@ -1,5 +1,5 @@
 // Puts events beside the death that they follow: the recovery chain of
-// DESIGN.md §5, as lines for people.
+// docs/events.md, as lines for people.
 #ifndef BULKHEAD_CLIENTS_BULKHEAD_EVENT_CHAIN_H_
 #define BULKHEAD_CLIENTS_BULKHEAD_EVENT_CHAIN_H_
 

@@ -1,5 +1,5 @@
 // What every driver is: the life-cycle, and queues with the four verbs of the
-// data path (DESIGN.md §6). A driver knows one kind of NIC and nothing of
+// data path (nic_driver/README.md). A driver knows one kind of NIC and nothing of
 // sessions, channels or processes; the runtime calls it.
 //
 //   Probe → Attach → (Configure | Start … data path … Stop)* → Detach
