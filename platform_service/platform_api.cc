@@ -73,10 +73,9 @@ std::vector<v1::Process> Platform::ListProcesses() const {
   own.set_restarts(generation_ > 0 ? generation_ - 1 : 0);
   for (const auto& [name, state] : processes_) {
     const bool driver = fleet_->instances().count(name) != 0;
-    processes.push_back(
-        DescribeProcess(state, router_->Owns(name) ? "router"
-                               : driver            ? "driver"
-                                                   : "model"));
+    processes.push_back(DescribeProcess(state, router_->Owns(name) ? "router"
+                                               : driver            ? "driver"
+                                                                   : "model"));
     const auto port = fleet_->ports().find(name);
     if (port == fleet_->ports().end()) continue;
     for (v1::Counter& counter : DescribeCounters(port->second->counters())) {
@@ -196,6 +195,10 @@ absl::StatusOr<std::vector<std::string>> Platform::Apply(
   ASSIGN_OR_RETURN(UniqueFd text, StoreText(scenario.text));
   RETURN_IF_ERROR(fleet_->Apply(std::move(wanted)));
   router_->Apply(fleet_->plan().router);
+  // Some may be in another domain now; who sees them already takes no notice.
+  ForEachSession([this](const Session& session) {
+    observers_.Announce(session, PlaceOf(session));
+  });
   scenario_path_ = scenario.scenario.path;
   scenario_text_ = std::move(text);
   warnings_.clear();

@@ -113,7 +113,10 @@ absl::Status CaptureRun::Loop(int stop_fd) {
       }
     }
     const bool busy = Look() > 0;
-    if (!busy) RETURN_IF_ERROR(file_->Flush());
+    if (!busy) {
+      LeaveClosed();
+      RETURN_IF_ERROR(file_->Flush());
+    }
     wait_ns =
         busy ? 0 : std::clamp(2 * wait_ns, kShortestWaitNs, kLongestWaitNs);
     const timespec timeout = {.tv_sec = 0,
@@ -153,7 +156,6 @@ absl::Status CaptureRun::TakeSessions() {
           return each.session->id() == source.session->id();
         });
     if (known) continue;
-    LeaveClosed();
     source.interface = InterfaceOf(source.session->place());
     source.epoch = source.session->epoch();
     source.comment = absl::StrCat("session ", source.session->id());
@@ -170,12 +172,15 @@ void CaptureRun::Reconnect(uint64_t now_ns) {
 }
 
 void CaptureRun::LeaveClosed() {
-  std::erase_if(sources_, [this](Source& source) {
-    if (!source.session->closed()) return false;
+  for (Source& source : sources_) {
+    if (!source.session->closed()) continue;
+    // Two looks: one copies, one decides.
     LookAt(source);
     LookAt(source);
-    return true;
-  });
+    source.session.reset();
+  }
+  std::erase_if(sources_,
+                [](const Source& source) { return source.session == nullptr; });
 }
 
 size_t CaptureRun::Look() {

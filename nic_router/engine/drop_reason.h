@@ -64,6 +64,7 @@ namespace bulkhead::nic_router {
   X(kNeighFailed, neigh_failed)       /* Nobody answered. */                  \
   X(kFullRing, full_ring)             /* The receiver has no buffers. */      \
   X(kNoLink, no_link)                 /* The way out is down. */              \
+  X(kRateLimit, rate_limit)           /* Waited for long, beyond its rate. */ \
   X(kLocalPolicer, local_policer)     /* The router answers only so often. */ \
   X(kMemberRemoved, member_removed)   /* It waited while its sender left. */
 

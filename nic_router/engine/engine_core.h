@@ -67,11 +67,14 @@ struct Line {
   std::array<TxPiece, kPool> queued;
   uint32_t queued_count = 0;
 
-  // An uplink's: since when it has had no buffer for a frame; 0: it has.
+  // An uplink's: since when it has taken no frame for want of buffers; 0: it
+  // does.
   uint64_t full_since_ns = 0;
-  // A client's: pieces that wait for room on an uplink, and until when.
+  // A client's: pieces that wait for an uplink or for the client's rate; since
+  // when the first of them does, and until when.
   std::array<RxPiece, kPool> held;
   uint32_t held_count = 0;
+  uint64_t held_since_ns = 0;
   uint64_t held_until_ns = 0;
 };
 
@@ -242,15 +245,23 @@ class EngineCore final : public Engine {
   // Returns how many pieces it is done with; the others are to be held.
   size_t ProcessBatch(Line& line, std::span<const RxPiece> pieces);
   size_t ParseBatch(const Line& line, std::span<const RxPiece> pieces);
-  bool MayHold(const Line& line, const Frame& frame);
-  void Hold(Line& line, std::span<const RxPiece> pieces);
-  void LetGo(Line& line);
   uint16_t SourceOf(const Line& line, const Frame& frame,
                     DropReason& reason) const;
   void CountReceived(uint16_t attachment, uint32_t bytes);
   void Drop(uint16_t attachment, DropReason reason);
   void DoWhatIsDue();
   void FinishTurn();
+
+  // --- holding.cc ---
+  // True: the frame, before which `any_done` of its batch were, is to wait.
+  bool HoldForRate(Line& line, bool any_done);
+  bool HoldForUplink(const Line& line, const Frame& frame, bool any_done);
+  void Hold(Line& line, std::span<const RxPiece> pieces, bool any_done);
+  uint64_t WaitsSince(const Line& line, bool any_done) const;
+  bool MustWait(const Line& line) const;
+  uint64_t HeldUntil(const Line& line) const;
+  uint16_t FirstOfNextTurn() const;
+  void LetGo(Line& line);
 
   // --- sending.cc ---
   // Sends `bytes` of a frame: its head, then from `rest` on.
@@ -416,6 +427,7 @@ class EngineCore final : public Engine {
   std::array<DropReason, kBatch> reasons_;
   std::array<uint8_t, kBatch> first_piece_;  // Of each frame.
   uint16_t full_line_ = kNoLine;  // The last one that had no buffers.
+  uint64_t hold_until_ns_ = 0;    // Of what is to be held.
   std::array<RxPiece, kBatch> pieces_;
   std::unique_ptr<uint8_t[]> slow_;  // kSlowBytes: MakePrivate's.
   RxPiece slow_piece_;

@@ -36,6 +36,7 @@ class FakePort final : public Port {
 
   // Buffers that Alloc has left; the peer never gives one back by itself.
   void set_tx_room(size_t buffers) { tx_room_ = buffers; }
+  size_t tx_room() const { return tx_room_; }
   void set_link(bool up) { link_ = up; }
   void set_mtu(uint32_t mtu) { mtu_ = mtu; }
   size_t waiting() const { return rx_.size(); }

@@ -63,7 +63,11 @@ DropReason EngineCore::SendFragments4(Frame& frame, uint16_t attachment) {
                            .length = static_cast<uint16_t>(part)};
     const DropReason sent = Send(attachment, head, kEthernetBytes + header,
                                  &piece, 0, kEthernetBytes + header + part);
-    if (sent != DropReason::kNone) return sent;
+    if (sent != DropReason::kNone) {
+      // Of what has left in part, the rest cannot wait.
+      if (offset != frame.fragment_at) full_line_ = kNoLine;
+      return sent;
+    }
     if (offset == frame.fragment_at) {
       header = KeepCopiedOptions(ip.first(header));
     }

@@ -31,7 +31,6 @@ bool EngineCore::FillPool(Line& line, uint32_t bytes) {
     line.pool_end += static_cast<uint32_t>(got);
     line.starved = line.pool_end < line.pool.size();
     if (got == 0) return NoteFull(line);
-    line.full_since_ns = 0;
   }
 }
 
@@ -89,6 +88,7 @@ DropReason EngineCore::Send(uint16_t number, const uint8_t* head,
       return DropReason::kFullRing;
     }
   }
+  line.full_since_ns = 0;
   if (line.queued_count + kMaxFramePieces > line.queued.size()) {
     SubmitQueued(line);
   }

@@ -42,6 +42,9 @@ class TokenBucket {
   void Spend(uint64_t tokens) {
     if (rate_ != 0) tokens_ -= static_cast<int64_t>(tokens);
   }
+  void Return(uint64_t tokens) {
+    if (rate_ != 0) tokens_ += static_cast<int64_t>(tokens);
+  }
   // When there will be a token again.
   uint64_t NextNs() const {
     if (any()) return filled_ns_;

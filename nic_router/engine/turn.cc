@@ -1,6 +1,5 @@
 // Batches of frames from each port in turn, and what is due.
 #include <algorithm>
-#include <cstring>
 
 #include "nic_router/engine/engine_core.h"
 #include "nic_router/engine/hash.h"
@@ -24,7 +23,7 @@ bool EngineCore::Turn(uint64_t now_ns) {
     const uint16_t line = (first_line_ + i) % lines;
     if (lines_[line]->port != nullptr) moved |= ServeLine(line);
   }
-  if (lines != 0) first_line_ = (first_line_ + 1) % lines;
+  if (lines != 0) first_line_ = FirstOfNextTurn();
   // After the batches: an answer may have been in one.
   if (waiting_.used() != 0) ServeWaiting();
   FinishTurn();
@@ -38,7 +37,7 @@ bool EngineCore::ServeLine(uint16_t number) {
   line.bucket.Fill(now_ns_);
   line.deficit = std::min<int64_t>(line.deficit + line.quantum, line.quantum);
   bool moved = false;
-  while (line.deficit > 0 && line.bucket.any()) {
+  while (line.deficit > 0 && !MustWait(line)) {
     std::span<const RxPiece> pieces =
         std::span(line.held).first(line.held_count);
     if (pieces.empty()) {
@@ -53,53 +52,10 @@ bool EngineCore::ServeLine(uint16_t number) {
     const size_t done = ProcessBatch(line, pieces);
     line.port->Release(pieces.first(done));
     moved |= done > 0;
-    Hold(line, pieces.subspan(done));
+    Hold(line, pieces.subspan(done), done > 0);
     if (line.held_count > 0) break;
   }
   return moved;
-}
-
-// --- a full uplink ---
-//
-// What a client sends into a full uplink waits, as it would in the ring of a
-// session with the NIC: the client's own ring fills up, and the client waits.
-// Not for long: a NIC that takes nothing for kHoldNs keeps nobody from the
-// others. And not for a client that takes nothing: that is its own affair.
-
-namespace {
-constexpr uint64_t kHoldNs = 10'000'000;
-}
-
-bool EngineCore::MayHold(const Line& line, const Frame& frame) {
-  // A fragment's place was noted already.
-  if (line.group != kNoGroup || full_line_ == kNoLine || frame.fragment) {
-    return false;
-  }
-  const Line& full = *lines_[full_line_];
-  return full.group != kNoGroup && now_ns_ - full.full_since_ns < kHoldNs;
-}
-
-void EngineCore::Hold(Line& line, std::span<const RxPiece> pieces) {
-  if (pieces.empty() && line.held_count == 0) return;
-  if (!pieces.empty()) {
-    // They may be held already, further behind.
-    std::memmove(line.held.data(), pieces.data(), pieces.size_bytes());
-    line.held_until_ns = lines_[full_line_]->full_since_ns + kHoldNs;
-  }
-  line.held_count = static_cast<uint32_t>(pieces.size());
-  line.port->Pause(!pieces.empty());
-}
-
-// The line's end.
-void EngineCore::LetGo(Line& line) {
-  const auto held = std::span(line.held).first(line.held_count);
-  if (held.empty()) return;
-  for (const RxPiece& piece : held) {
-    if (!piece.more) Drop(kNoAttachment, DropReason::kMemberRemoved);
-  }
-  line.port->Release(held);
-  Hold(line, {});
-  line.used = true;
 }
 
 uint16_t EngineCore::SourceOf(const Line& line, const Frame& frame,
@@ -138,7 +94,6 @@ size_t EngineCore::ProcessBatch(Line& line, std::span<const RxPiece> pieces) {
       flows_.PrefetchFlow(frames[i].hash);
     }
   }
-  uint64_t bytes = 0;
   size_t done = 0;
   for (; done < count; ++done) {
     Frame& frame = frames[done];
@@ -146,17 +101,25 @@ size_t EngineCore::ProcessBatch(Line& line, std::span<const RxPiece> pieces) {
     const uint16_t source = frame.source;
     const uint32_t frame_bytes = frame.bytes;
     DropReason reason = reasons_[done];
-    if (reason == DropReason::kNone) {
-      full_line_ = kNoLine;
-      reason = Handle(frame);
-      if (reason == DropReason::kFullRing && MayHold(line, frame)) break;
+    if (!line.bucket.any()) [[unlikely]] {
+      if (HoldForRate(line, done > 0)) break;
+      reason = DropReason::kRateLimit;
+    } else {
+      line.bucket.Spend(frame_bytes);
+      if (reason == DropReason::kNone) {
+        full_line_ = kNoLine;
+        reason = Handle(frame);
+        if (reason == DropReason::kFullRing &&
+            HoldForUplink(line, frame, done > 0)) {
+          line.bucket.Return(frame_bytes);
+          break;
+        }
+      }
     }
-    bytes += frame_bytes;
     CountReceived(source, frame_bytes);
     if (reason != DropReason::kNone) Drop(source, reason);
   }
   line.deficit -= static_cast<int64_t>(done);
-  line.bucket.Spend(bytes);
   counters_.frames += done;
   return done == count ? pieces.size() : first_piece_[done];
 }
@@ -238,10 +201,7 @@ std::optional<uint64_t> EngineCore::NextDeadline() const {
     if (slot.used) next = std::min({next, slot.ask_ns, slot.deadline_ns});
   }
   for (const auto& line : lines_) {
-    if (line->port != nullptr && !line->bucket.any()) {
-      next = std::min(next, line->bucket.NextNs());
-    }
-    if (line->held_count > 0) next = std::min(next, line->held_until_ns);
+    if (line->held_count > 0) next = std::min(next, HeldUntil(*line));
     // Frames of our own, made outside of a turn.
     if (line->port != nullptr && line->used) next = now_ns_;
   }

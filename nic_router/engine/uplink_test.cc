@@ -131,6 +131,75 @@ TEST(Uplink, S8_AFullClientIsItsOwnAffair) {
   network.ExpectDrop(network.bob, Make(packet), "full_ring");
 }
 
+// Clients that fill an uplink share it, whichever comes first in a turn.
+TEST(Uplink, AFullUplinkIsShared) {
+  Network network;
+  network.LearnGateway();
+  network.Pass(network.alice, Make(network.FromAlice()), network.nic0);
+  network.Pass(network.bob, Make(network.FromBob()), network.nic0);
+  for (int i = 0; i < 40; ++i) {
+    network.alice.Put(Make(network.FromAlice()));
+    network.bob.Put(Make(network.FromBob()));
+  }
+  network.nic0.set_tx_room(0);
+  const size_t before = network.bob.lent() + network.bob.waiting();
+  for (int i = 0; i < 40; ++i) {
+    network.Advance(kSecond / 1000, /*settled=*/false);
+    network.nic0.set_tx_room(1);
+    while (network.engine().Turn(network.now())) {
+    }
+  }
+  EXPECT_EQ(network.nic0.Take().size(), 40u);
+  const size_t after = network.bob.lent() + network.bob.waiting();
+  EXPECT_NEAR(static_cast<double>(before - after), 20, 1);
+}
+
+void SetMtu(Network& network, uint32_t mtu) {
+  network.nic0.set_mtu(mtu);
+  network.nic0.set_link(false);
+  network.Run();
+  network.nic0.set_link(true);
+  network.LearnGateway();
+}
+
+// A frame that finds some buffers, but never enough, waits no longer than one
+// that finds none.
+TEST(Uplink, S8_TooFewBuffersAreNone) {
+  Network network;
+  SetMtu(network, 9000);
+  Packet packet = network.FromAlice();
+  network.Pass(network.alice, Make(packet), network.nic0);
+  packet.payload.resize(8000);
+  network.nic0.set_tx_room(1);
+  network.alice.Put(Make(packet));
+  const uint64_t drops = network.Counter("drop_full_ring");
+  for (int i = 0; i < 20; ++i) {
+    network.Advance(kSecond / 1000, /*settled=*/false);
+    network.nic0.set_tx_room(1);
+  }
+  EXPECT_EQ(network.Counter("drop_full_ring"), drops + 1);
+  EXPECT_EQ(network.alice.lent(), 0u);
+}
+
+// What the router cuts into fragments has left in part when the buffers are
+// over: its rest is dropped, and no fragment leaves twice.
+TEST(Uplink, S8_FragmentsDoNotWait) {
+  Network network;
+  SetMtu(network, 600);
+  Packet packet = network.FromAlice();
+  network.Pass(network.alice, Make(packet), network.nic0);
+  packet.payload.resize(1000);
+  Bytes frame = Make(packet);
+  Store16(&frame[20], 0);  // It may be fragmented.
+  FixIpSum(frame);
+  network.nic0.set_tx_room(1);
+  network.ExpectDrop(network.alice, frame, "full_ring");
+  EXPECT_EQ(network.nic0.Take().size(), 1u);
+  network.nic0.set_tx_room(10);
+  network.Run();
+  EXPECT_TRUE(network.nic0.Take().empty());
+}
+
 RouterConfig VlanConfigOf() {
   RouterConfig config = NatConfig();
   DomainConfig lab;

@@ -16,20 +16,16 @@ using packet_stream::MakeAck;
 absl::StatusOr<std::unique_ptr<ClientPort>> ClientPort::Create(
     ClientGrant grant) {
   const packet_stream::SessionGeometry& geometry = grant.provider.geometry;
-  ASSIGN_OR_RETURN(
-      Mapping tx_data,
-      Mapping::MapSealed(grant.tx_data.get(), geometry.TxDataBytes(),
-                         Access::kReadOnly));
-  ASSIGN_OR_RETURN(
-      Mapping rx_data,
-      Mapping::MapSealed(grant.rx_data.get(), geometry.RxDataBytes(),
-                         Access::kReadWrite));
-  ASSIGN_OR_RETURN(
-      auto provider,
-      packet_stream::ProviderEnd::Create(std::move(grant.provider)));
-  return std::unique_ptr<ClientPort>(
-      new ClientPort(std::move(provider), std::move(tx_data),
-                     std::move(rx_data), grant));
+  ASSIGN_OR_RETURN(Mapping tx_data, Mapping::MapSealed(grant.tx_data.get(),
+                                                       geometry.TxDataBytes(),
+                                                       Access::kReadOnly));
+  ASSIGN_OR_RETURN(Mapping rx_data, Mapping::MapSealed(grant.rx_data.get(),
+                                                       geometry.RxDataBytes(),
+                                                       Access::kReadWrite));
+  ASSIGN_OR_RETURN(auto provider, packet_stream::ProviderEnd::Create(
+                                      std::move(grant.provider)));
+  return std::unique_ptr<ClientPort>(new ClientPort(
+      std::move(provider), std::move(tx_data), std::move(rx_data), grant));
 }
 
 ClientPort::ClientPort(std::unique_ptr<packet_stream::ProviderEnd> provider,
@@ -51,8 +47,7 @@ size_t ClientPort::Receive(std::span<RxPiece> out) {
     NoteMoved();
   }
   const size_t room = std::min(out.size(), kBatch);
-  const size_t taken =
-      provider_->TakeTx(std::span(descriptors_).first(room));
+  const size_t taken = provider_->TakeTx(std::span(descriptors_).first(room));
   size_t count = 0;
   for (size_t first = 0, next; first < taken; first = next) {
     next = first + 1;
@@ -98,12 +93,11 @@ size_t ClientPort::Alloc(std::span<TxBuffer> out) {
   size_t total = 0;
   while (total < out.size()) {
     const size_t room = std::min(out.size() - total, kBatch);
-    const size_t count =
-        provider_->TakeFreeRx(std::span(numbers_).first(room));
+    const size_t count = provider_->TakeFreeRx(std::span(numbers_).first(room));
     for (size_t i = 0; i < count; ++i) {
       out[total + i] = {
-          rx_data_.data() + (size_t{numbers_[i]} << buffer_shift_),
-          numbers_[i], buffer_bytes_};
+          rx_data_.data() + (size_t{numbers_[i]} << buffer_shift_), numbers_[i],
+          buffer_bytes_};
     }
     total += count;
     if (count < room) break;
@@ -124,11 +118,10 @@ void ClientPort::Send(std::span<const TxPiece> pieces) {
   while (!pieces.empty()) {
     const size_t count = std::min(pieces.size(), kBatch);
     for (size_t i = 0; i < count; ++i) {
-      descriptors_[i] = {
-          .offset = pieces[i].buffer << buffer_shift_,
-          .length = pieces[i].length,
-          .flags = static_cast<uint16_t>(
-              pieces[i].more ? packet_stream::kMore : 0)};
+      descriptors_[i] = {.offset = pieces[i].buffer << buffer_shift_,
+                         .length = pieces[i].length,
+                         .flags = static_cast<uint16_t>(
+                             pieces[i].more ? packet_stream::kMore : 0)};
     }
     provider_->SubmitRx(std::span(descriptors_).first(count));
     pieces = pieces.subspan(count);

@@ -19,8 +19,9 @@ class SessionPort : public Port {
     return armed_;
   }
   // Takes the announcement back, so that the peer rings no more.
+  // Whoever rings one that did not announce it (a paused one's peer may) is
+  // silenced, too.
   void Disarm() {
-    if (!armed_) return;
     armed_ = false;
     DoDisarm();
   }

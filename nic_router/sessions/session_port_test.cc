@@ -1,6 +1,7 @@
 // Shows what the engine sees of a session, from either end: frames are lent and
 // given back, sent ones arrive, a broken or closed peer moves nothing.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <cstring>
 #include <memory>
@@ -26,8 +27,7 @@ constexpr MacAddress kMac = {2, 0, 0, 0, 0, 7};
 
 class SessionPortTest : public testing::Test {
  protected:
-  SessionPortTest()
-      : areas_(*packet_stream::CreateSessionAreas(kGeometry)) {
+  SessionPortTest() : areas_(*packet_stream::CreateSessionAreas(kGeometry)) {
     Show(SessionState::kRunning);
     client_ = *ClientEnd::Create(*areas_.MakeClientGrant(1, 1),
                                  OnRestart::kCountIndeterminate, UniqueFd());
@@ -128,9 +128,8 @@ TEST_F(SessionPortTest, S8_OffloadsAreRefusedFrameByFrame) {
 TEST_F(SessionPortTest, S7_ABrokenClientMovesNothing) {
   const auto port = MakeClientPort();
   SendPieces(1);
-  auto control = *Mapping::MapSealed(areas_.Fds()[0],
-                                     kGeometry.ClientControlBytes(),
-                                     Access::kReadWrite);
+  auto control = *Mapping::MapSealed(
+      areas_.Fds()[0], kGeometry.ClientControlBytes(), Access::kReadWrite);
   control.As<packet_stream::ControlHeader>()->submit_tail.value = 1000;
   RxPiece pieces[32];
   EXPECT_EQ(port->Receive(pieces), 0u);
@@ -156,9 +155,32 @@ TEST_F(SessionPortTest, SleepsUntilTheClientRings) {
   EXPECT_FALSE(port->Arm());
 }
 
+// A ring that nobody waited for is over once it was heard: the router's loop
+// would turn for ever otherwise.
+TEST_F(SessionPortTest, S7_RingsAtAPausedPortAreSilenced) {
+  const auto port = MakeClientPort();
+  RxPiece pieces[32];
+  ASSERT_EQ(port->Receive(pieces), 0u);
+  ASSERT_TRUE(port->Arm());
+  SendPieces(1);
+  pollfd rung = {.fd = port->fd(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&rung, 1, 0), 1);
+  port->Disarm();
+  EXPECT_EQ(::poll(&rung, 1, 0), 0);
+  port->Pause(true);
+  EXPECT_TRUE(port->Arm());
+  EXPECT_FALSE(port->armed());
+  packet_stream::DoorbellRinger(
+      std::move(areas_.MakeClientGrant(1, 1)->bells[0].tx_doorbell))
+      .Ring();
+  ASSERT_EQ(::poll(&rung, 1, 0), 1);
+  port->Disarm();
+  EXPECT_EQ(::poll(&rung, 1, 0), 0);
+}
+
 TEST_F(SessionPortTest, AnUplinkIsASessionOfOurs) {
-  auto provider = *packet_stream::ProviderEnd::Create(
-      *areas_.MakeProviderGrant(1, 1));
+  auto provider =
+      *packet_stream::ProviderEnd::Create(*areas_.MakeProviderGrant(1, 1));
   ASSERT_TRUE(provider->Ready());
   UplinkPort port("nic0", std::move(client_));
   EXPECT_TRUE(port.link_up());

@@ -67,11 +67,10 @@ void UplinkPort::Send(std::span<const TxPiece> pieces) {
   while (!pieces.empty()) {
     const size_t count = std::min(pieces.size(), kBatch);
     for (size_t i = 0; i < count; ++i) {
-      descriptors_[i] = {
-          .offset = pieces[i].buffer,
-          .length = pieces[i].length,
-          .flags = static_cast<uint16_t>(
-              pieces[i].more ? packet_stream::kMore : 0)};
+      descriptors_[i] = {.offset = pieces[i].buffer,
+                         .length = pieces[i].length,
+                         .flags = static_cast<uint16_t>(
+                             pieces[i].more ? packet_stream::kMore : 0)};
     }
     session_->SubmitTx(std::span(descriptors_).first(count));
     pieces = pieces.subspan(count);

@@ -20,7 +20,9 @@ done
 work=$(mktemp -d)
 export BULKHEAD_RUN_DIR=$work/run
 bulkhead() { bazel-bin/clients/bulkhead/bulkhead "$@"; }
+receiver=
 cleanup() {
+  [ -z "$receiver" ] || kill -TERM "$receiver" 2>/dev/null || true
   bulkhead down >/dev/null 2>&1 || true
   rm -rf "$work"
 }
@@ -55,15 +57,17 @@ echo_rate() {  # echo_rate INSTANCE BYTES
     --duration "${milliseconds}ms" --expect-lossless | jq '.received * 1e3 / .elapsed_ns'
 }
 stream_rate() {  # stream_rate INSTANCE BYTES RECEIVING_INSTANCE ITS_MAC
-  traffic --instance "$3" --mode receive --stream 7 --duration "$((milliseconds + 1000))ms" \
-    >"$work/received" &
+  traffic --instance "$3" --mode receive --stream 7 --duration 0 >"$work/received" &
+  receiver=$!
   local tries=100
   until bulkhead status --json | jq -e --arg nic "$3" '.sessions[] | select(.instance == $nic)' >/dev/null; do
     [ $((--tries)) -gt 0 ] || { echo "nic_hop.sh: no session at $3" >&2; return 1; }
   done
   traffic --instance "$1" --label stream --mode send --stream 7 --to "$4" --frame-bytes "$2" \
     --duration "${milliseconds}ms" >"$work/sent"
-  wait $!
+  kill -TERM $receiver
+  wait $receiver
+  receiver=
   jq --slurpfile sent "$work/sent" '.received * 1e3 / $sent[0].elapsed_ns' "$work/received"
 }
 for bytes in 60 1514; do
