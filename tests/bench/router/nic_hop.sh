@@ -50,20 +50,20 @@ router:
     - {label: echo, domain: echo}
 YAML
 bulkhead up "$work/hop.yaml" >/dev/null
-traffic() { bazel-bin/clients/nic_traffic/nic_traffic --json "$@"; }
+nic_traffic=bazel-bin/clients/nic_traffic/nic_traffic
 # Both say million frames a second that arrived.
 echo_rate() {  # echo_rate INSTANCE BYTES
-  traffic --instance "$1" --label echo --mode echo --window 512 --frame-bytes "$2" \
+  "$nic_traffic" --json --instance "$1" --label echo --mode echo --window 512 --frame-bytes "$2" \
     --duration "${milliseconds}ms" --expect-lossless | jq '.received * 1e3 / .elapsed_ns'
 }
 stream_rate() {  # stream_rate INSTANCE BYTES RECEIVING_INSTANCE ITS_MAC
-  traffic --instance "$3" --mode receive --stream 7 --duration 0 >"$work/received" &
+  "$nic_traffic" --json --instance "$3" --mode receive --stream 7 --duration 0 >"$work/received" &
   receiver=$!
   local tries=100
   until bulkhead status --json | jq -e --arg nic "$3" '.sessions[] | select(.instance == $nic)' >/dev/null; do
     [ $((--tries)) -gt 0 ] || { echo "nic_hop.sh: no session at $3" >&2; return 1; }
   done
-  traffic --instance "$1" --label stream --mode send --stream 7 --to "$4" --frame-bytes "$2" \
+  "$nic_traffic" --json --instance "$1" --label stream --mode send --stream 7 --to "$4" --frame-bytes "$2" \
     --duration "${milliseconds}ms" >"$work/sent"
   kill -TERM $receiver
   wait $receiver
