@@ -152,8 +152,9 @@ class InterfaceConformance : public ::testing::Test {
       if (!absl::IsResourceExhausted(opened)) break;
     }
     ASSERT_TRUE(opened.ok()) << opened;
-    rx_base_ = socket.rx_iova;
-    interface_.Offer(std::move(socket));
+    std::vector<SessionSocket> sockets;
+    sockets.push_back(std::move(socket));
+    interface_.Offer(std::move(sockets));
     const auto link = Await(driver_->Start(kBufferBytes, 1));
     ASSERT_TRUE(link.ok()) << link.status();
     started_ = true;
@@ -164,13 +165,12 @@ class InterfaceConformance : public ::testing::Test {
   absl::Status OpenSocket(SessionSocket* out) {
     if (program_.has_value()) {
       auto socket = platform::OpenXdpSocket(
-          index_, 0, {tx_fd_.get(), rx_fd_.get(), kGeometry}, busy_poll_);
+          index_, 0, {tx_fd_.get(), rx_fd_.get(), kGeometry}, 0, busy_poll_);
       if (!socket.ok()) return socket.status();
       out->rings = XdpRings{socket->fill_entries, socket->completion_entries,
                             socket->rx_entries,   socket->tx_entries,
                             socket->rx_headroom,  socket->max_pieces,
                             socket->busy_poll};
-      out->rx_iova = kGeometry.TxDataBytes();
       out->socket = std::move(socket->fd);
       max_pieces_ = socket->max_pieces;
       return program_->SetSocket(0, out->socket.get());
@@ -199,7 +199,7 @@ class InterfaceConformance : public ::testing::Test {
            !free_rx_.empty()) {
       const uint32_t buffer = free_rx_.front();
       free_rx_.pop_front();
-      buffers.push_back({rx_base_ + uint64_t{buffer} * kBufferBytes, buffer});
+      buffers.push_back({uint64_t{buffer} * kBufferBytes, buffer});
     }
     if (!buffers.empty()) queue().RxRefill(buffers);
   }
@@ -285,7 +285,6 @@ class InterfaceConformance : public ::testing::Test {
   NicFacts facts_;
   UniqueFd tx_fd_, rx_fd_;
   Mapping tx_, rx_;
-  uint64_t rx_base_ = 0;
   uint32_t max_pieces_ = kMaxFramePieces;  // Of a frame to send.
   bool busy_poll_ = false;                 // Of sockets opened from now on.
   bool started_ = false;

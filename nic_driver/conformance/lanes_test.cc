@@ -35,6 +35,8 @@ constexpr SessionGeometry kTwoLanes = {.tx_buffers = 256,
 constexpr uint32_t kFlows = 32;
 // Fewer in flight than a lane has buffers, wherever the flows go.
 constexpr uint32_t kInFlight = 64;
+// Buffers that a turn of the driver brings (kBatchPieces of driver.h).
+constexpr uint32_t kBatch = 64;
 
 constexpr size_t kFrameBytes = 80;
 constexpr size_t kIp = 14, kTcp = kIp + 20, kPayload = kTcp + 20;
@@ -105,6 +107,29 @@ class LanesConformance : public Conformance {
   void LanesUp() {
     ASSERT_NO_FATAL_FAILURE(Up(LaneOptions(), kTwoLanes));
     ASSERT_EQ(platform_->news().attached->queues(), kLanes);
+    ServeAllLanes();
+  }
+
+  // Until every lane's receiver has all of its buffers: an echo may come back
+  // on a lane whose thread has only begun, and not every NIC keeps it until
+  // then. A turn that sends has brought a batch of buffers before. These frames
+  // themselves may be lost.
+  void ServeAllLanes() {
+    for (uint32_t turn = 0; turn < kTwoLanes.rx_buffers / kBatch; ++turn) {
+      const uint32_t number = NewNumbers(1);
+      for (uint32_t i = 0; i < kLanes; ++i) {
+        ASSERT_TRUE(Send(session_->lane(i), i, number));
+      }
+      ASSERT_TRUE(PumpLanes([this] {
+        TakeOld();
+        return InFlight() == 0;
+      }));
+    }
+  }
+  void TakeOld() {
+    for (uint32_t i = 0; i < kLanes; ++i) {
+      arrived_ += Receive(session_->lane(i)).size();
+    }
   }
 
   // Sends `count` frames of every flow, all from the lane of the flow's number,
@@ -117,6 +142,7 @@ class LanesConformance : public Conformance {
     const bool complete = PumpLanes([&] {
       for (uint32_t i = 0; i < kLanes; ++i) {
         for (const Arrived& frame : Receive(session_->lane(i))) {
+          ++arrived_;
           EXPECT_LT(frame.flow, kFlows) << "a frame came back damaged";
           NoteLane(frame.flow, i);
           if (frame.number < base) continue;
@@ -190,6 +216,7 @@ class LanesConformance : public Conformance {
 
   std::map<uint32_t, uint32_t> lane_of_;
   uint32_t next_number_ = 0;
+  uint64_t arrived_ = 0;
 };
 
 // Flows are spread over the lanes, each stays on one, and its frames in order.
@@ -202,8 +229,10 @@ TEST_F(LanesConformance, S8_AFlowStaysOnOneLaneInOrder) {
     EXPECT_GT(platform_->counters_of(i).rx_packets.load(), 0u) << i;
   }
   // A frame is counted once it is published (S8): its client may be faster.
-  EXPECT_TRUE(PumpLanes(
-      [this] { return Sum(&DriverCounters::rx_packets) == kFlows * 100u; }));
+  EXPECT_TRUE(PumpLanes([this] {
+    TakeOld();
+    return Sum(&DriverCounters::rx_packets) == arrived_;
+  }));
   EXPECT_EQ(platform_->port().dma_faults, 0u);
 }
 
@@ -253,6 +282,7 @@ TEST_F(LanesConformance, S6_S8_KilledUnderLoadAllLanesRecover) {
     for (uint32_t i = 0; i < kLanes; ++i) session_->lane(i).Flush();
     ASSERT_OK(platform_->KillDriver());
     ASSERT_OK(platform_->StartDriver());
+    ASSERT_NO_FATAL_FAILURE(ServeAllLanes());
     EchoFlows(10);
     for (uint32_t i = 0; i < kLanes; ++i) {
       EXPECT_EQ(session_->lane(i).counters().recoveries, round);
@@ -281,6 +311,7 @@ TEST_F(LanesConformance, S10_SessionsOfSeveralLanesLeakNothing) {
     if (round % 3 == 0) {
       Echo(round, 1);
     } else if (round % 10 == 1) {
+      ASSERT_NO_FATAL_FAILURE(ServeAllLanes());
       EchoFlows(1);
     }
     ASSERT_TRUE(Send(*session_, 1, round));
@@ -311,6 +342,7 @@ TEST_F(LanesConformance, S7_ALieInOneLaneEndsTheSessionAlone) {
   for (uint32_t lane = 0; lane < kLanes; ++lane) {
     platform_->news().broken.clear();
     ASSERT_NO_FATAL_FAILURE(Open(kTwoLanes));
+    ASSERT_NO_FATAL_FAILURE(ServeAllLanes());
     EchoFlows(5);
     auto grant = platform_->areas().MakeClientGrant(platform_->session_id(), 1);
     ASSERT_TRUE(grant.ok());
@@ -332,6 +364,7 @@ TEST_F(LanesConformance, S7_ALieInOneLaneEndsTheSessionAlone) {
   }
   platform_->news().broken.clear();
   ASSERT_NO_FATAL_FAILURE(Open(kTwoLanes));
+  ASSERT_NO_FATAL_FAILURE(ServeAllLanes());
   EchoFlows(50);
   EXPECT_EQ(platform_->port().dma_faults, 0u);
 }
@@ -353,6 +386,7 @@ TEST_F(LanesConformance, RefusesMoreLanesThanItHasQueues) {
   session_.reset();
   platform_->news().broken.clear();
   ASSERT_NO_FATAL_FAILURE(Open(kTwoLanes));
+  ASSERT_NO_FATAL_FAILURE(ServeAllLanes());
   EchoFlows(5);
 }
 

@@ -7,16 +7,14 @@
 #include "platform_service/linux_interface/network_namespace.h"
 
 namespace bulkhead::platform {
-namespace {
-
-// Of a session with one lane; each further lane would have one more.
-constexpr uint32_t kQueue = 0;
-
-}  // namespace
 
 absl::Status LinuxOwner::ClearBusMaster() {
-  return program_.has_value() ? program_->ClearSocket(kQueue)
-                              : absl::OkStatus();
+  absl::Status status;
+  if (!program_.has_value()) return status;
+  for (uint32_t queue = 0; queue < queues_; ++queue) {
+    status.Update(program_->ClearSocket(queue));
+  }
+  return status;
 }
 
 absl::Status LinuxOwner::CheckSession(
@@ -27,7 +25,7 @@ absl::Status LinuxOwner::CheckSession(
 absl::Status LinuxOwner::AddToSession(const SessionMemory& memory,
                                       SessionGrant* grant, FdList* fds) {
   return InNamespace(place_.network_namespace, [&] {
-    return program_.has_value() ? AddXdpSocket(memory, grant, fds)
+    return program_.has_value() ? AddXdpSockets(memory, grant, fds)
                                 : AddPacketSocket(memory, grant, fds);
   });
 }
@@ -39,7 +37,7 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
                                          SessionGrant* grant, FdList* fds) {
   ASSIGN_OR_RETURN(PacketSocket socket, OpenPacketSocket(place_.index, mtu_));
   ASSIGN_OR_RETURN(UniqueFd tx_data, ReopenReadOnly(memory.tx_data_fd));
-  InterfaceSocket* message = grant->mutable_socket();
+  InterfaceSocket* message = grant->add_socket();
   message->set_socket_fd(fds->Own(std::move(socket.fd)));
   auto* packet = message->mutable_packet();
   packet->set_rx_block_bytes(socket.rx_block_bytes);
@@ -53,23 +51,28 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
   return absl::OkStatus();
 }
 
-absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
-                                      SessionGrant* grant, FdList* fds) {
-  ASSIGN_OR_RETURN(XdpSocket socket,
-                   OpenXdpSocket(place_.index, kQueue, memory, busy_poll_));
-  RETURN_IF_ERROR(program_->SetSocket(kQueue, socket.fd.get()));
-  zero_copy_ = socket.zero_copy;
-  InterfaceSocket* message = grant->mutable_socket();
-  message->set_socket_fd(fds->Own(std::move(socket.fd)));
-  auto* xdp = message->mutable_xdp();
-  xdp->set_fill_entries(socket.fill_entries);
-  xdp->set_completion_entries(socket.completion_entries);
-  xdp->set_rx_entries(socket.rx_entries);
-  xdp->set_tx_entries(socket.tx_entries);
-  xdp->set_rx_headroom(socket.rx_headroom);
-  xdp->set_max_pieces(socket.max_pieces);
-  xdp->set_busy_poll(socket.busy_poll);
-  // Addresses in UMEM.
+// The interface spreads its frames over all of its queues, whatever the session
+// is like: none may be without a socket.
+absl::Status LinuxOwner::AddXdpSockets(const SessionMemory& memory,
+                                       SessionGrant* grant, FdList* fds) {
+  for (uint32_t queue = 0; queue < queues_; ++queue) {
+    ASSIGN_OR_RETURN(XdpSocket socket,
+                     OpenXdpSocket(place_.index, queue, memory,
+                                   queue % memory.geometry.lanes, busy_poll_));
+    RETURN_IF_ERROR(program_->SetSocket(queue, socket.fd.get()));
+    zero_copy_ = socket.zero_copy;
+    InterfaceSocket* message = grant->add_socket();
+    message->set_socket_fd(fds->Own(std::move(socket.fd)));
+    auto* xdp = message->mutable_xdp();
+    xdp->set_fill_entries(socket.fill_entries);
+    xdp->set_completion_entries(socket.completion_entries);
+    xdp->set_rx_entries(socket.rx_entries);
+    xdp->set_tx_entries(socket.tx_entries);
+    xdp->set_rx_headroom(socket.rx_headroom);
+    xdp->set_max_pieces(socket.max_pieces);
+    xdp->set_busy_poll(socket.busy_poll);
+  }
+  // Of no device: they tell the buffers of the lanes apart.
   grant->set_tx_iova(0);
   grant->set_rx_iova(memory.geometry.TxDataBytes());
   return absl::OkStatus();

@@ -16,8 +16,8 @@
 
 namespace bulkhead::platform {
 
-// A driver's socket is its own once it is granted: no descriptor of it stays
-// here, so that it ends with the driver (S4).
+// A driver's sockets are its own once they are granted: no descriptor of them
+// stays here, so that they end with the driver (S4).
 class LinuxOwner final : public DeviceOwner {
  public:
   struct Place {
@@ -25,9 +25,13 @@ class LinuxOwner final : public DeviceOwner {
     int index = 0;
   };
 
-  // With a program, sessions get XDP sockets, else packet sockets.
-  LinuxOwner(Place place, std::optional<XdpProgram> program)
-      : place_(std::move(place)), program_(std::move(program)) {}
+  // With a program, sessions get an XDP socket for each of the interface's
+  // first `queues` queues, which all receive; else a packet socket.
+  LinuxOwner(Place place, std::optional<XdpProgram> program,
+             uint32_t queues = 1)
+      : place_(std::move(place)),
+        program_(std::move(program)),
+        queues_(queues) {}
 
   // There is none.
   absl::StatusOr<std::vector<uint8_t>> ReadConfigSpace() override {
@@ -49,7 +53,7 @@ class LinuxOwner final : public DeviceOwner {
 
   absl::Status CheckSession(
       const packet_stream::SessionGeometry& geometry) const override;
-  // Opens and binds the session's socket.
+  // Opens and binds the session's sockets.
   absl::Status AddToSession(const SessionMemory& memory, SessionGrant* grant,
                             FdList* fds) override;
 
@@ -70,14 +74,15 @@ class LinuxOwner final : public DeviceOwner {
  private:
   absl::Status AddPacketSocket(const SessionMemory& memory, SessionGrant* grant,
                                FdList* fds);
-  absl::Status AddXdpSocket(const SessionMemory& memory, SessionGrant* grant,
-                            FdList* fds);
+  absl::Status AddXdpSockets(const SessionMemory& memory, SessionGrant* grant,
+                             FdList* fds);
 
   const Place place_;
   std::optional<XdpProgram> program_;
+  const uint32_t queues_;
   uint32_t mtu_ = 1500;
   bool busy_poll_ = false;
-  std::optional<bool> zero_copy_;  // Of the last XDP socket.
+  std::optional<bool> zero_copy_;  // Of the last XDP sockets.
 };
 
 // What a driver is told of the interface; the sockets come with sessions.

@@ -68,9 +68,10 @@ class AddressRange {
     return static_cast<uint8_t*>(base_) + offset;
   }
   size_t bytes() const { return bytes_; }
-  bool Put(size_t offset, size_t bytes, int fd) {
+  bool Put(size_t offset, size_t bytes, int fd, size_t fd_offset) {
     return ::mmap(at(offset), bytes, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+                  MAP_SHARED | MAP_FIXED, fd,
+                  static_cast<off_t>(fd_offset)) != MAP_FAILED;
   }
 
  private:
@@ -80,12 +81,13 @@ class AddressRange {
 
 // Side by side, tx data first. The kernel wants to be able to write to all of
 // UMEM, although it only reads what is sent.
-absl::Status RegisterUmem(int fd, const SessionMemory& memory) {
-  const size_t tx_bytes = memory.geometry.TxDataBytes();
-  const size_t rx_bytes = memory.geometry.RxDataBytes();
+absl::Status RegisterUmem(int fd, const SessionMemory& memory, uint32_t lane) {
+  const size_t tx_bytes = memory.geometry.LaneTxDataBytes();
+  const size_t rx_bytes = memory.geometry.LaneRxDataBytes();
   AddressRange range(tx_bytes + rx_bytes);
-  if (!range.valid() || !range.Put(0, tx_bytes, memory.tx_data_fd) ||
-      !range.Put(tx_bytes, rx_bytes, memory.rx_data_fd)) {
+  if (!range.valid() ||
+      !range.Put(0, tx_bytes, memory.tx_data_fd, lane * tx_bytes) ||
+      !range.Put(tx_bytes, rx_bytes, memory.rx_data_fd, lane * rx_bytes)) {
     return ErrnoStatus("map a session's frames as UMEM");
   }
   xdp_umem_reg umem = {};
@@ -188,12 +190,12 @@ absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry) {
 
 absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
                                         const SessionMemory& memory,
-                                        bool busy_poll) {
+                                        uint32_t lane, bool busy_poll) {
   RETURN_IF_ERROR(CheckUmem(memory.geometry));
   XdpSocket socket;
   socket.fd.Reset(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!socket.fd.valid()) return ErrnoStatus("open an XDP socket");
-  RETURN_IF_ERROR(RegisterUmem(socket.fd.get(), memory));
+  RETURN_IF_ERROR(RegisterUmem(socket.fd.get(), memory, lane));
   RETURN_IF_ERROR(MakeRings(&socket, memory.geometry));
   // How many copies may be on their way out; more than a session has buffers.
   if (::setsockopt(socket.fd.get(), SOL_SOCKET, SO_SNDBUFFORCE,
