@@ -53,15 +53,15 @@ struct XdpSocket {
   bool zero_copy = false;
   bool busy_poll = false;  // As asked for.
 };
-// Waits up to 200 ms for a predecessor's socket to leave the queue, which the
-// kernel does some time after it was closed. Errors: InvalidArgument for a
-// session whose buffers cannot be UMEM; ResourceExhausted when the queue stays
-// another socket's.
-// `busy_poll`: the interface's queue is polled within the calls on the socket,
-// as well as by its interrupts.
-absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
-                                        const SessionMemory& memory,
+// Makes one that is not bound yet. InvalidArgument: the session's buffers
+// cannot be UMEM. `busy_poll`: the interface's queue is polled within the calls
+// on the socket, as well as by its interrupts.
+absl::StatusOr<XdpSocket> MakeXdpSocket(const SessionMemory& memory,
                                         uint32_t lane, bool busy_poll);
+// Does not wait. Unavailable: the queue is another socket's; it stays that of a
+// predecessor for some time after that was closed, see linux_owner.h.
+absl::Status BindXdpSocket(int interface_index, uint32_t queue,
+                           XdpSocket* socket);
 // Whether a session's buffers can be UMEM.
 absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry);
 

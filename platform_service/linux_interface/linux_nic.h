@@ -76,6 +76,10 @@ class LinuxNic final : public Nic {
   absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() override;
   const InterfaceState* interface_state() const override { return &state_; }
   std::string Mode() const override;
+  absl::Status PrepareSession(const SessionMemory& memory) override {
+    return device_ == nullptr ? absl::OkStatus()
+                              : device_->PrepareSession(memory);
+  }
   void Configure(const NicConfig& config) override;
   void Fail(const absl::Status& why) override;
 

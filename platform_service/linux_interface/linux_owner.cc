@@ -1,12 +1,22 @@
 #include "platform_service/linux_interface/linux_owner.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/shared_memory.h"
-#include "platform_service/linux_interface/interface_socket.h"
 #include "platform_service/linux_interface/network_namespace.h"
 
 namespace bulkhead::platform {
+namespace {
+
+// The kernel closes a dead process's sockets one after another, and lets go of
+// a queue an RCU grace period later: some 5 to 20 ms for each, more on a
+// machine that is short of CPUs.
+constexpr uint64_t kLongestWaitNs = 200'000'000;
+
+}  // namespace
 
 absl::Status LinuxOwner::ClearBusMaster() {
   absl::Status status;
@@ -17,9 +27,52 @@ absl::Status LinuxOwner::ClearBusMaster() {
   return status;
 }
 
+// The sockets of a session that came after are none of its.
+absl::Status LinuxOwner::UnmapAt(uint64_t iova, uint64_t) {
+  if (next_.session == iova) next_ = {};
+  return session_.value_or(iova) == iova ? ClearBusMaster() : absl::OkStatus();
+}
+
 absl::Status LinuxOwner::CheckSession(
     const packet_stream::SessionGeometry& geometry) const {
   return program_.has_value() ? CheckUmem(geometry) : absl::OkStatus();
+}
+
+absl::Status LinuxOwner::PrepareSession(const SessionMemory& memory) {
+  if (!program_.has_value()) return absl::OkStatus();
+  return InNamespace(place_.network_namespace, [&]() -> absl::Status {
+    if (next_.session != memory.tx_iova) {
+      next_ = {};
+      std::vector<XdpSocket> sockets;
+      for (uint32_t queue = 0; queue < queues_; ++queue) {
+        ASSIGN_OR_RETURN(
+            XdpSocket socket,
+            MakeXdpSocket(memory, queue % memory.geometry.lanes, busy_poll_));
+        sockets.push_back(std::move(socket));
+      }
+      next_ = {memory.tx_iova, std::move(sockets), 0,
+               MonotonicNs() + kLongestWaitNs};
+    }
+    return BindNext();
+  });
+}
+
+absl::Status LinuxOwner::BindNext() {
+  for (; next_.bound < next_.sockets.size(); ++next_.bound) {
+    const absl::Status bound =
+        BindXdpSocket(place_.index, next_.bound, &next_.sockets[next_.bound]);
+    if (absl::IsUnavailable(bound) && MonotonicNs() < next_.give_up_ns) {
+      return bound;
+    }
+    if (!bound.ok()) {
+      next_ = {};
+      return absl::IsUnavailable(bound)
+                 ? absl::ResourceExhaustedError(bound.message())
+                 : bound;
+    }
+    next_.give_up_ns = MonotonicNs() + kLongestWaitNs;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status LinuxOwner::AddToSession(const SessionMemory& memory,
@@ -55,10 +108,11 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
 // is like: none may be without a socket.
 absl::Status LinuxOwner::AddXdpSockets(const SessionMemory& memory,
                                        SessionGrant* grant, FdList* fds) {
+  RETURN_IF_ERROR(PrepareSession(memory));
+  Next next = std::exchange(next_, {});
+  session_ = memory.tx_iova;
   for (uint32_t queue = 0; queue < queues_; ++queue) {
-    ASSIGN_OR_RETURN(XdpSocket socket,
-                     OpenXdpSocket(place_.index, queue, memory,
-                                   queue % memory.geometry.lanes, busy_poll_));
+    XdpSocket& socket = next.sockets[queue];
     RETURN_IF_ERROR(program_->SetSocket(queue, socket.fd.get()));
     zero_copy_ = socket.zero_copy;
     InterfaceSocket* message = grant->add_socket();

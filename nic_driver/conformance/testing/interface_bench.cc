@@ -55,11 +55,11 @@ uint32_t InterfaceBench::MaxXdpPieces() {
   platform::InNamespace(lab.name(0), [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const int index, IndexIn(lab.name(0)));
     ASSIGN_OR_RETURN(
-        const platform::XdpSocket socket,
-        platform::OpenXdpSocket(
-            index, 0,
+        platform::XdpSocket socket,
+        platform::MakeXdpSocket(
             {areas->tx_data_fd(), areas->rx_data_fd(), areas->geometry()}, 0,
             false));
+    RETURN_IF_ERROR(platform::BindXdpSocket(index, 0, &socket));
     pieces = socket.max_pieces;
     return absl::OkStatus();
   }).IgnoreError();
@@ -195,16 +195,22 @@ absl::Status InterfaceBench::AddToSession(
     const packet_stream::SessionAreas& areas, platform::SessionGrant* grant,
     platform::FdList* fds) {
   RETURN_IF_ERROR(owner_->CheckSession(areas.geometry()));
+  const platform::SessionMemory memory = {areas.tx_data_fd(),
+                                          areas.rx_data_fd(), areas.geometry(),
+                                          grant->tx_iova()};
   // The kernel lets go of a socket that was closed when it has time: on a
-  // machine that is short of CPUs, after longer than one call waits. The
-  // platform service takes the interface anew then; here, it is called again.
+  // machine that is short of CPUs, after longer than the owner has patience.
+  // The platform service takes the interface anew then; here, it is asked
+  // again.
   const uint64_t deadline_ns = MonotonicNs() + kPatienceNs;
-  absl::Status added;
-  do {
-    added = owner_->AddToSession(
-        {areas.tx_data_fd(), areas.rx_data_fd(), areas.geometry()}, grant, fds);
-  } while (absl::IsResourceExhausted(added) && MonotonicNs() < deadline_ns);
-  return added;
+  absl::Status ready = owner_->PrepareSession(memory);
+  while ((absl::IsUnavailable(ready) || absl::IsResourceExhausted(ready)) &&
+         MonotonicNs() < deadline_ns) {
+    ::poll(nullptr, 0, 1);
+    ready = owner_->PrepareSession(memory);
+  }
+  RETURN_IF_ERROR(ready);
+  return owner_->AddToSession(memory, grant, fds);
 }
 
 absl::Status InterfaceBench::SetLink(bool up, platform::ToDriver* message) {
