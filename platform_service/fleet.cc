@@ -201,7 +201,7 @@ void Fleet::StartInstances() {
 void Fleet::UpdateInstance(Instance& instance, const policy::PlanEntry& entry) {
   InstanceSpec spec = SpecOf(entry);
   if (!SameProcess(instance.spec(), spec)) {
-    UseSocketOf(entry);
+    SetUseOf(entry);
     instance.Redefine(std::move(spec));
     return;
   }

@@ -139,7 +139,7 @@ class Fleet {
   void StartInterfaces();
   void RemoveUnwantedInterfaces();
   void RestoreInterfaces(ParkedEntries* entries);
-  void UseSocketOf(const policy::PlanEntry& entry);
+  void SetUseOf(const policy::PlanEntry& entry);
   void OnInterfaceUp(const std::string& address);
   void OnCardUp(const std::string& address);
   void OnGivenBack(const std::string& address);

@@ -14,11 +14,12 @@ bool IsDrivenInterface(const policy::PlanEntry& entry) {
   return entry.driven() && entry.device.source == pci::Source::kLinux;
 }
 
-policy::SocketKind SocketOf(const policy::PlanEntry& entry,
-                            const policy::DriverCatalog& drivers) {
+LinuxNic::Use UseOf(const policy::PlanEntry& entry,
+                    const policy::DriverCatalog& drivers) {
   const auto driver = drivers.find(entry.rule->driver);
-  return driver == drivers.end() ? policy::SocketKind::kNone
-                                 : driver->second.socket;
+  return {driver == drivers.end() ? policy::SocketKind::kNone
+                                  : driver->second.socket,
+          entry.rule->limits.queues};
 }
 
 }  // namespace
@@ -28,7 +29,7 @@ std::unique_ptr<LinuxNic> Fleet::MakeInterface(
   const std::string& address = entry.device.address;
   return std::make_unique<LinuxNic>(
       LinuxNic::Shared{loop_, link_, interface_taker_, places_.run_dir},
-      entry.instance, entry.device, SocketOf(entry, drivers),
+      entry.instance, entry.device, UseOf(entry, drivers),
       LinuxNic::Handlers{[this, address] { OnInterfaceUp(address); },
                          [this, address](const std::string& reason) {
                            if (Instance* instance = InstanceOn(address)) {
@@ -94,10 +95,10 @@ void Fleet::RestoreInterfaces(ParkedEntries* entries) {
   }
 }
 
-void Fleet::UseSocketOf(const policy::PlanEntry& entry) {
+void Fleet::SetUseOf(const policy::PlanEntry& entry) {
   const auto interface = interfaces_.find(entry.device.address);
   if (interface == interfaces_.end()) return;
-  interface->second->Use(SocketOf(entry, policy::ListDrivers(places_.bin_dir)));
+  interface->second->SetUse(UseOf(entry, policy::ListDrivers(places_.bin_dir)));
 }
 
 void Fleet::OnInterfaceUp(const std::string& address) {

@@ -76,8 +76,9 @@ absl::StatusOr<AfPacket::Open> AfPacket::MapRings(SessionSocket socket) const {
 }
 
 Task<absl::StatusOr<LinkStatus>> AfPacket::Start(uint32_t, uint32_t) {
-  if (std::optional<SessionSocket> socket = interface_->TakeSocket()) {
-    absl::StatusOr<Open> open = MapRings(*std::move(socket));
+  std::vector<SessionSocket> sockets = interface_->TakeSockets();
+  if (!sockets.empty()) {
+    absl::StatusOr<Open> open = MapRings(std::move(sockets.front()));
     if (!open.ok()) co_return open.status();
     open_.emplace(*std::move(open));
   }

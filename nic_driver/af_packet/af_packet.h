@@ -51,7 +51,10 @@ class AfPacket final : public SingleQueueDriver {
 
   IrqResult HandleIrq(uint32_t) override { return {}; }
   void ArmIrqs() override {}
-  int wake_fd() const override { return open_ ? open_->socket.get() : -1; }
+  std::vector<int> wake_fds() const override {
+    if (!open_) return {};
+    return {open_->socket.get()};
+  }
   LinkStatus Link() override { return interface_->state().link; }
   DeviceStatistics ReadStatistics() override;
 

@@ -1,6 +1,7 @@
-// Drives a Linux interface through an XDP socket: frames go between the kernel
-// and the session's own memory, which the platform service has made the
-// socket's UMEM. The driver maps four rings and no frame (S3).
+// Drives a Linux interface through XDP sockets, one for each of its queues:
+// frames go between the kernel and the session's own memory, which the platform
+// service has made the sockets' UMEM. The driver maps their rings and no frame
+// (S3).
 //
 // What the kernel copies is up to the interface's driver: nothing (zero-copy),
 // or once between its own memory and UMEM.
@@ -12,18 +13,16 @@
 #define BULKHEAD_NIC_DRIVER_AF_XDP_AF_XDP_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
-#include <optional>
-#include <span>
-#include <vector>
 
-#include "nic_driver/af_xdp/xdp_queue.h"
+#include "nic_driver/af_xdp/xdp_lane.h"
 #include "nic_driver/framework/driver.h"
 #include "nic_driver/framework/linux_interface.h"
 
 namespace bulkhead::nic_driver {
 
-class AfXdp final : public SingleQueueDriver {
+class AfXdp final : public Driver {
  public:
   static constexpr char kName[] = "af_xdp";
   static std::unique_ptr<Driver> Create(const DriverContext& context) {
@@ -31,45 +30,34 @@ class AfXdp final : public SingleQueueDriver {
   }
 
   explicit AfXdp(const DriverContext& context)
-      : interface_(context.interface) {}
+      : interface_(context.interface), most_lanes_(context.queues) {}
 
   absl::Status Probe() override;
   Task<absl::StatusOr<NicFacts>> Attach() override;
-  // Promiscuity is the platform service's affair, the rest not the socket's.
+  // Promiscuity is the platform service's affair, the rest not the sockets'.
   absl::Status Configure(const NicConfig&) override { return absl::OkStatus(); }
+  // The platform service has opened the sockets for the lanes that there are.
   Task<absl::StatusOr<LinkStatus>> Start(uint32_t rx_buffer_bytes,
                                          uint32_t queues) override;
   Task<absl::StatusOr<StopReport>> Stop() override;
 
-  size_t RxRoom() const override { return queue_ ? queue_->RxRoom() : 0; }
-  void RxRefill(std::span<const RxBuffer> buffers) override {
-    queue_->RxRefill(buffers);
-  }
-  [[nodiscard]] size_t RxHarvest(std::span<RxPiece> out) override {
-    return queue_ ? queue_->RxHarvest(out) : 0;
-  }
-  size_t TxRoom() const override { return queue_ ? queue_->TxRoom() : 0; }
-  void TxSubmit(std::span<const TxPiece> pieces) override {
-    queue_->TxSubmit(pieces);
-  }
-  [[nodiscard]] size_t TxReap(std::span<TxDone> out) override {
-    return queue_ ? queue_->TxReap(out) : 0;
-  }
-
+  Queue& queue(uint32_t index) override { return lanes_[index]; }
+  // There are no vectors.
+  uint32_t QueueOf(uint32_t) const override { return kControl; }
   IrqResult HandleIrq(uint32_t) override { return {}; }
-  void ArmIrqs() override {}
-  int wake_fd() const override { return queue_ ? queue_->socket() : -1; }
   LinkStatus Link() override { return interface_->state().link; }
   DeviceStatistics ReadStatistics() override;
 
   Task<absl::Status> Detach() override;
-  void Shutdown() override { queue_.reset(); }
+  // The sockets end with the process, which is about to; other threads may be
+  // at their rings still.
+  void Shutdown() override {}
 
  private:
   LinuxInterface* const interface_;
-  // While there is a session: a queue is a socket, and a socket has its UMEM
-  // for good.
-  std::unique_ptr<XdpQueue> queue_;
+  const uint32_t most_lanes_;
+  // With sockets while there is a session: a socket has its UMEM for good.
+  std::deque<XdpLane> lanes_;  // Never moved: others refer to them.
 };
 
 }  // namespace bulkhead::nic_driver

@@ -6,13 +6,13 @@
 namespace bulkhead::nic_driver {
 
 const DeviceUnderTest& TheDevice() {
-  static const DeviceUnderTest* const device =
-      new DeviceUnderTest{.driver_program = "nic_driver/af_xdp/af_xdp",
-                          .make_device = testing::InterfaceBench::CreateXdp,
-                          .usable = testing::InterfaceBench::Usable,
-                          .max_tx_pieces = 18,
-                          .least_buffer_bytes = 2048,
-                          .many_sessions = 200};
+  static const DeviceUnderTest* const device = new DeviceUnderTest{
+      .driver_program = "nic_driver/af_xdp/af_xdp",
+      .make_device = testing::InterfaceBench::CreateXdp,
+      .usable = testing::InterfaceBench::Usable,
+      .max_tx_pieces = testing::InterfaceBench::MaxXdpPieces(),
+      .least_buffer_bytes = 2048,
+      .many_sessions = 200};
   return *device;
 }
 

@@ -15,8 +15,8 @@
 
 namespace bulkhead::nic_driver {
 
-absl::StatusOr<std::unique_ptr<XdpQueue>> XdpQueue::Create(
-    SessionSocket socket) {
+absl::StatusOr<std::unique_ptr<XdpQueue>> XdpQueue::Create(SessionSocket socket,
+                                                           uint32_t lane) {
   const auto* rings = std::get_if<XdpRings>(&socket.rings);
   if (rings == nullptr) {
     return absl::InvalidArgumentError("start: the socket has no XDP rings");
@@ -26,7 +26,8 @@ absl::StatusOr<std::unique_ptr<XdpQueue>> XdpQueue::Create(
   RETURN_IF_ERROR(queue->MapRings(*rings));
   queue->buffer_shift_ =
       static_cast<uint32_t>(std::countr_zero(socket.geometry.buffer_bytes));
-  queue->rx_base_ = socket.rx_iova;
+  queue->rx_base_ = socket.geometry.LaneTxDataBytes();
+  queue->tx_iova_ = socket.tx_iova + lane * socket.geometry.LaneTxDataBytes();
   queue->busy_poll_ = rings->busy_poll;
   queue->max_pieces_ = rings->max_pieces;
   queue->rx_given_.resize(socket.geometry.rx_buffers);
@@ -65,12 +66,10 @@ absl::Status XdpQueue::MapRings(const XdpRings& rings) {
 
 // --- Receive --------------------------------------------------------------
 
-size_t XdpQueue::RxRoom() const { return rx_given_.size() - rx_given_count_; }
-
 // The fill ring has an entry for each buffer, so that there is always room.
 void XdpQueue::RxRefill(std::span<const RxBuffer> buffers) {
   for (const RxBuffer& buffer : buffers) {
-    fill_.Put(buffer.iova);
+    fill_.Put(rx_base_ + (uint64_t{buffer.buffer} << buffer_shift_));
     rx_given_[buffer.buffer] = true;
   }
   fill_.Publish();
@@ -155,7 +154,8 @@ void XdpQueue::Submit(std::span<const TxPiece> frame) {
   const bool good = frame.size() <= max_pieces_;
   for (const TxPiece& piece : frame) {
     if (good) {
-      tx_.Put({piece.iova, piece.length, piece.more ? XDP_PKT_CONTD : 0u});
+      tx_.Put({piece.iova - tx_iova_, piece.length,
+               piece.more ? XDP_PKT_CONTD : 0u});
     }
     const uint32_t at = sent_tail_++;
     sent_[at & (sent_.size() - 1)] = {

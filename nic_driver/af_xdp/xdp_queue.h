@@ -1,4 +1,4 @@
-// One receive queue of an interface and its transmit side: an XDP socket and
+// A queue of an interface, as one lane of a session has it: an XDP socket and
 // its four rings.
 #ifndef BULKHEAD_NIC_DRIVER_AF_XDP_XDP_QUEUE_H_
 #define BULKHEAD_NIC_DRIVER_AF_XDP_XDP_QUEUE_H_
@@ -18,12 +18,16 @@ namespace bulkhead::nic_driver {
 
 // Guarantees: an address that the kernel returns is believed only for a buffer
 //   that it was given and has not returned (S2, S7).
-// Threading: one thread.
+// Threading: one thread, but for TakeMissed, which may be another's.
 class XdpQueue {
  public:
-  static absl::StatusOr<std::unique_ptr<XdpQueue>> Create(SessionSocket socket);
+  static absl::StatusOr<std::unique_ptr<XdpQueue>> Create(SessionSocket socket,
+                                                          uint32_t lane);
 
-  size_t RxRoom() const;
+  // The lane's, and those that the kernel has of them by this socket.
+  size_t RxBuffers() const { return rx_given_.size(); }
+  size_t RxGiven() const { return rx_given_count_; }
+  // At most RxBuffers() - RxGiven().
   void RxRefill(std::span<const RxBuffer> buffers);
   size_t RxHarvest(std::span<RxPiece> out);
   size_t TxRoom() const;
@@ -56,6 +60,7 @@ class XdpQueue {
   uint32_t buffer_shift_ = 0;   // log2 of the buffers' size.
   uint32_t max_pieces_ = 1;     // Of a frame to send.
   uint64_t rx_base_ = 0;        // In UMEM; tx buffers are from 0.
+  uint64_t tx_iova_ = 0;        // Of the lane's first tx buffer.
   std::vector<bool> rx_given_;  // By buffer: the kernel has it.
   size_t rx_given_count_ = 0;
   bool busy_poll_ = false;  // A call receives what waits at the interface.

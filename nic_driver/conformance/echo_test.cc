@@ -41,6 +41,10 @@ TEST_F(Conformance, EchoesEveryLength) {
 
 // Frames in two to thirty-two pieces are sent as one frame each.
 TEST_F(Conformance, GathersPieces) {
+  if (TheDevice().max_tx_pieces < 2) {
+    GTEST_SKIP() << "a frame in several buffers cannot be sent here: AF_XDP "
+                    "takes one since Linux 6.6 (`uname -r`)";
+  }
   ASSERT_NO_FATAL_FAILURE(Up());
   uint32_t next = 0;
   for (const size_t piece_bytes : {757u, 500u, 100u, 48u}) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "nic_driver/framework/contract.h"
 #include "nic_driver/framework/driver.h"
@@ -52,7 +53,7 @@ class CheckedQueue final : public Queue {
     contract_.Observe(Contract::Event::kIrq);
     queue_.ArmIrqs();
   }
-  int wake_fd() const override { return queue_.wake_fd(); }
+  std::vector<int> wake_fds() const override { return queue_.wake_fds(); }
 
  private:
   Queue& queue_;

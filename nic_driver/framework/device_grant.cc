@@ -94,10 +94,11 @@ absl::StatusOr<SessionGrant> TakeSession(const platform::SessionGrant& message,
         TakeFd(fds, message.rx_doorbell_fd(lane), "session.rx_doorbell_fd"));
     provider.bells.push_back(std::move(bells));
   }
-  if (message.has_socket()) {
-    ASSIGN_OR_RETURN(session.socket, TakeSocket(message.socket(), fds));
-    session.socket->geometry = provider.geometry;
-    session.socket->rx_iova = session.rx_iova;
+  for (const platform::InterfaceSocket& entry : message.socket()) {
+    ASSIGN_OR_RETURN(SessionSocket socket, TakeSocket(entry, fds));
+    socket.geometry = provider.geometry;
+    socket.tx_iova = session.tx_iova;
+    session.sockets.push_back(std::move(socket));
   }
   return session;
 }
@@ -232,7 +233,8 @@ absl::StatusOr<SessionGrant> ParseSessionGrant(
 LinuxInterface::State ParseInterfaceState(
     const platform::InterfaceState& message) {
   return {message.mtu(),
-          {message.link_up(), message.speed_mbps(), message.full_duplex()}};
+          {message.link_up(), message.speed_mbps(), message.full_duplex()},
+          std::max(message.queues(), 1u)};
 }
 
 absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message) {

@@ -4,7 +4,6 @@
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_DEVICE_GRANT_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,7 +24,7 @@ struct SessionGrant {
   packet_stream::ProviderGrant provider;
   uint64_t tx_iova = 0;
   uint64_t rx_iova = 0;
-  std::optional<SessionSocket> socket;  // With a Linux interface.
+  std::vector<SessionSocket> sockets;  // With a Linux interface.
 };
 
 struct VfioUserGrant {

@@ -147,6 +147,16 @@ struct StopReport {
   uint64_t tx_unsent_frames = 0;
   uint64_t rx_unclaimed_frames = 0;  // Received, not yet harvested.
   uint64_t rx_missed = 0;  // As in DeviceStatistics, before the reset.
+
+  // Of several queues.
+  StopReport& operator+=(const StopReport& more) {
+    tx_sent_frames += more.tx_sent_frames;
+    tx_sent_bytes += more.tx_sent_bytes;
+    tx_unsent_frames += more.tx_unsent_frames;
+    rx_unclaimed_frames += more.rx_unclaimed_frames;
+    rx_missed += more.rx_missed;
+    return *this;
+  }
 };
 
 // Since the last call.
@@ -219,10 +229,10 @@ class Queue {
   // since fires at once.
   virtual void ArmIrqs() = 0;
 
-  // In place of interrupts: a descriptor that wakes the queue's loop (EPOLLIN,
+  // In place of interrupts: descriptors that wake the queue's loop (EPOLLIN,
   // EPOLLOUT, edge-triggered) whenever there is more to harvest or to reap. The
-  // same from Start to Stop; -1: there is none.
-  virtual int wake_fd() const { return -1; }
+  // same from Start to Stop.
+  virtual std::vector<int> wake_fds() const { return {}; }
 };
 
 class Driver {

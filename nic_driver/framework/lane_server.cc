@@ -68,22 +68,24 @@ absl::Status LaneServer::Open(std::unique_ptr<packet_stream::ProviderEnd> lane,
   ASSIGN_OR_RETURN(doorbell_watch_,
                    loop_.Watch(data_path_.session()->doorbell_fd(), EPOLLIN,
                                [this](uint32_t) { HandleDoorbell(); }));
-  const int wake_fd = queue_.wake_fd();
-  if (wake_fd < 0) return absl::OkStatus();
   // What there is to do, the poller finds; edges, so that a socket whose frames
   // have no buffers to go to does not keep the loop awake.
-  ASSIGN_OR_RETURN(
-      wake_watch_,
-      loop_.Watch(wake_fd, EPOLLIN | EPOLLOUT | EPOLLET, [this](uint32_t) {
-        Bump(counters_.interrupts);
-        news_.statistics();
-      }));
+  for (const int wake_fd : queue_.wake_fds()) {
+    ASSIGN_OR_RETURN(
+        const EventLoop::WatchId watch,
+        loop_.Watch(wake_fd, EPOLLIN | EPOLLOUT | EPOLLET, [this](uint32_t) {
+          Bump(counters_.interrupts);
+          news_.statistics();
+        }));
+    wake_watches_.push_back(watch);
+  }
   return absl::OkStatus();
 }
 
 void LaneServer::Unwatch() {
   if (doorbell_watch_ != 0) loop_.Unwatch(std::exchange(doorbell_watch_, 0));
-  if (wake_watch_ != 0) loop_.Unwatch(std::exchange(wake_watch_, 0));
+  for (const EventLoop::WatchId watch : wake_watches_) loop_.Unwatch(watch);
+  wake_watches_.clear();
   doorbell_armed_ = false;
 }
 

@@ -79,7 +79,7 @@ class LaneServer {
   bool traffic_ = false;  // Started, and no Stop under way.
   std::vector<EventLoop::WatchId> vector_watches_;
   EventLoop::WatchId doorbell_watch_ = 0;
-  EventLoop::WatchId wake_watch_ = 0;
+  std::vector<EventLoop::WatchId> wake_watches_;
   EventLoop::PollerId poller_ = 0;
   EventLoop::TimerId blocked_timer_ = 0;
   bool doorbell_armed_ = false;

@@ -1,15 +1,15 @@
 // A Linux interface as its driver sees it: facts that the platform service
-// tells, and a socket that comes with each session.
+// tells, and sockets that come with each session.
 //
-// The driver is in no network namespace of the host and has no privilege: the
-// socket was opened and bound for it, and its rings are what it works with.
+// The driver is in no network namespace of the host and has no privilege:
+// sockets were opened and bound for it, and their rings are what it works with.
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_LINUX_INTERFACE_H_
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_LINUX_INTERFACE_H_
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "base/unique_fd.h"
 #include "nic_driver/framework/driver.h"
@@ -27,7 +27,8 @@ struct PacketRings {
   UniqueFd rx_data;  // The same, writable.
 };
 
-// Of an XDP socket.
+// Of an XDP socket. In its UMEM lie a lane's tx data from 0, its rx data behind
+// that.
 struct XdpRings {
   uint32_t fill_entries = 0;
   uint32_t completion_entries = 0;
@@ -42,7 +43,7 @@ struct SessionSocket {
   UniqueFd socket;
   std::variant<PacketRings, XdpRings> rings;
   packet_stream::SessionGeometry geometry;
-  uint64_t rx_iova = 0;  // Of the first rx buffer.
+  uint64_t tx_iova = 0;  // Of the session's first tx buffer.
 };
 
 // Threading: one thread.
@@ -51,6 +52,7 @@ class LinuxInterface {
   struct State {
     uint32_t mtu = 0;
     LinkStatus link;
+    uint32_t queues = 1;  // That receive and send.
   };
 
   LinuxInterface(MacAddress mac, const State& state)
@@ -60,19 +62,20 @@ class LinuxInterface {
   const State& state() const { return state_; }
   void set_state(const State& state) { state_ = state; }
 
-  // The socket of the session that the next Start is for.
-  void Offer(std::optional<SessionSocket> socket) {
-    offered_ = std::move(socket);
+  // The sockets of the session that the next Start is for: XDP sockets in the
+  // order of the interface's queues, or one packet socket.
+  void Offer(std::vector<SessionSocket> sockets) {
+    offered_ = std::move(sockets);
   }
-  // The driver's from now on. nullopt: Start is for no session.
-  std::optional<SessionSocket> TakeSocket() {
-    return std::exchange(offered_, std::nullopt);
+  // The driver's from now on. None: Start is for no session.
+  std::vector<SessionSocket> TakeSockets() {
+    return std::exchange(offered_, {});
   }
 
  private:
   const MacAddress mac_;
   State state_;
-  std::optional<SessionSocket> offered_;
+  std::vector<SessionSocket> offered_;
 };
 
 }  // namespace bulkhead::nic_driver

@@ -152,24 +152,29 @@ Task<absl::Status> Runtime::BringUp() {
   CO_RETURN_IF_ERROR(ServeQueues());
   attached_ = true;
   CO_RETURN_IF_ERROR(Configure(config_));
+  // Of a NIC that had more queues before: the platform service closes it, once
+  // it has heard how many there are.
+  std::erase_if(granted_sessions_, [this](const SessionGrant& session) {
+    return session.provider.geometry.lanes > facts_.queues;
+  });
   const uint32_t bytes =
       granted_sessions_.empty()
           ? kDefaultBufferBytes
           : granted_sessions_.front().provider.geometry.buffer_bytes;
   if (interface_ != nullptr && !granted_sessions_.empty()) {
-    interface_->Offer(std::move(granted_sessions_.front().socket));
+    interface_->Offer(std::move(granted_sessions_.front().sockets));
   }
   CO_RETURN_IF_ERROR(co_await StartTraffic(
       bytes, granted_sessions_.empty()
                  ? 1
                  : granted_sessions_.front().provider.geometry.lanes));
-  for (SessionGrant& session : granted_sessions_) {
-    // Of a NIC that had more queues before: the platform service closes it, once
-    // it has heard how many there are.
-    if (session.provider.geometry.lanes > facts_.queues) continue;
-    BindSession(std::move(session));
+  if (!granted_sessions_.empty()) {
+    for (SessionGrant& session : granted_sessions_) {
+      BindSession(std::move(session));
+    }
+    granted_sessions_.clear();
+    CO_RETURN_IF_ERROR(co_await LetGoOfRefused());
   }
-  granted_sessions_.clear();
   ReleaseQueues();
   // Clients have waited long enough: their frames first, the news afterwards.
   (void)queues_[0].server->Poll();
@@ -226,7 +231,10 @@ LaneNews Runtime::NewsOf(QueueThread* thread) {
               },
           .first_frame = here([this] { NoteFirstFrame(); }),
           .link = here([this] { SetLink(driver_->Link()); }),
-          .statistics = here([this] { ReadStatisticsLater(); })};
+          .statistics =
+              [this, later = here([this] { ReadStatisticsLater(); })] {
+                if (!statistics_wanted_.exchange(true)) later();
+              }};
 }
 
 absl::Status Runtime::WatchControlVector(uint32_t vector) {
@@ -330,13 +338,22 @@ Task<absl::Status> Runtime::OpenSession(SessionGrant& grant) {
   // time before, which are none of this client's business.
   if (session() == nullptr) {
     CO_RETURN_IF_ERROR(co_await StopTraffic());
-    if (interface_ != nullptr) interface_->Offer(std::move(grant.socket));
+    if (interface_ != nullptr) interface_->Offer(std::move(grant.sockets));
     CO_RETURN_IF_ERROR(co_await StartTraffic(
         grant.provider.geometry.buffer_bytes, grant.provider.geometry.lanes));
   }
   BindSession(std::move(grant));
+  CO_RETURN_IF_ERROR(co_await LetGoOfRefused());
   ReleaseQueues();
   co_return absl::OkStatus();
+}
+
+// The sockets of a session that was not bound would keep the interface's queues
+// from the next one's.
+Task<absl::Status> Runtime::LetGoOfRefused() {
+  if (interface_ == nullptr || session() != nullptr) co_return absl::OkStatus();
+  CO_RETURN_IF_ERROR(co_await StopTraffic());
+  co_return co_await StartTraffic(rx_buffer_bytes_, 1);
 }
 
 const packet_stream::ProviderEnd* Runtime::session() const {
@@ -542,6 +559,7 @@ void Runtime::ReadStatisticsLater() {
   if (statistics_timer_ != 0) return;
   statistics_timer_ = loop_.After(kStatisticsDelay, [this] {
     statistics_timer_ = 0;
+    statistics_wanted_ = false;  // Before they are read: what comes is new.
     if (!traffic_) return;
     Bump(counters_->rx_missed_errors, driver_->ReadStatistics().rx_missed);
   });

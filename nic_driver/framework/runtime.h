@@ -18,6 +18,7 @@
 #ifndef BULKHEAD_NIC_DRIVER_FRAMEWORK_RUNTIME_H_
 #define BULKHEAD_NIC_DRIVER_FRAMEWORK_RUNTIME_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -106,6 +107,7 @@ class Runtime {
   void RunNextControl();
   Task<absl::Status> Control();  // Of request_.
   Task<absl::Status> OpenSession(SessionGrant& grant);
+  Task<absl::Status> LetGoOfRefused();
   Task<absl::Status> CloseSession(uint64_t session_id);
   Task<absl::Status> BreakSession();
   Task<absl::Status> StopTraffic();
@@ -163,6 +165,9 @@ class Runtime {
 
   std::vector<EventLoop::WatchId> watches_;
   EventLoop::TimerId statistics_timer_ = 0;
+  // By some queue, which says so once until they are read: sockets would say it
+  // at every wake-up.
+  std::atomic<bool> statistics_wanted_ = false;
   bool first_frame_said_ = false;
   uint64_t steps_done_ = 0;  // Control sequences, for the heartbeat.
   uint64_t work_done_ = 0;   // As TakeProgress said.

@@ -3,15 +3,12 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 
-#include "base/errno_status.h"
+#include "nic_driver/framework/process_filter.h"
 
 namespace bulkhead::nic_driver {
 namespace {
@@ -53,14 +50,7 @@ absl::Status ConfineSockets() {
       Return(SECCOMP_RET_TRAP),
       Return(SECCOMP_RET_ALLOW),
   };
-  const sock_fprog program = {static_cast<unsigned short>(std::size(code)),
-                              code};
-  // As the sandbox has done already; a process without one needs it.
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
-    return ErrnoStatus("confine the process's sockets");
-  }
-  return absl::OkStatus();
+  return AddProcessFilter(code, "confine the process's sockets");
 }
 
 }  // namespace bulkhead::nic_driver

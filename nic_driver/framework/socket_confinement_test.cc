@@ -3,11 +3,13 @@
 #include "nic_driver/framework/socket_confinement.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 
 namespace bulkhead::nic_driver {
@@ -51,6 +53,34 @@ TEST(SocketConfinement, S3_NoOptionCanBeSet) {
   EXPECT_TRUE(IsRefused(StatusOf([&](int fd) {
     ::setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one));
   })));
+}
+
+// A queue's thread, which was there before, is bound as well.
+TEST(SocketConfinement, S3_AnEarlierThreadGivesNoAddress) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::signal(SIGSYS, SIG_DFL);
+    static std::atomic<bool> confined = false;
+    pthread_t early;
+    ::pthread_create(
+        &early, nullptr,
+        [](void*) -> void* {
+          confined.wait(false);
+          const sockaddr address = {AF_UNIX, ""};
+          // Of no socket: refused before that is looked at.
+          ::sendto(-1, "x", 1, 0, &address, sizeof(address));
+          return nullptr;
+        },
+        nullptr);
+    if (!ConfineSockets().ok()) ::_exit(2);
+    confined = true;
+    confined.notify_all();
+    ::pthread_join(early, nullptr);
+    ::_exit(0);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(IsRefused(status)) << status;
 }
 
 TEST(SocketConfinement, WhatADriverNeedsIsLeft) {

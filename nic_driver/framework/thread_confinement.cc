@@ -3,15 +3,11 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <cstddef>
-#include <iterator>
 
-#include "absl/strings/str_cat.h"
-#include "base/errno_status.h"
+#include "nic_driver/framework/process_filter.h"
 
 namespace bulkhead::nic_driver {
 
@@ -25,21 +21,7 @@ absl::Status ForbidThreads() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
   };
-  const sock_fprog program = {static_cast<unsigned short>(std::size(code)),
-                              code};
-  // As the sandbox has done already; a process without one needs it.
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return ErrnoStatus("set no_new_privs");
-  }
-  // TSYNC: in all threads, or in none.
-  const long thread = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-                                SECCOMP_FILTER_FLAG_TSYNC, &program);
-  if (thread < 0) return ErrnoStatus("forbid further threads");
-  if (thread > 0) {
-    return absl::InternalError(absl::StrCat("forbid further threads: thread ",
-                                            thread, " has filters of its own"));
-  }
-  return absl::OkStatus();
+  return AddProcessFilter(code, "forbid further threads");
 }
 
 }  // namespace bulkhead::nic_driver

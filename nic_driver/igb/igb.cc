@@ -73,13 +73,6 @@ uint32_t QueuesFor(const DriverContext& context) {
   return std::clamp(std::min(context.queues, vectors - 1), 1u, Igb::kMaxQueues);
 }
 
-void Add(const StopReport& more, StopReport* sum) {
-  sum->tx_sent_frames += more.tx_sent_frames;
-  sum->tx_sent_bytes += more.tx_sent_bytes;
-  sum->tx_unsent_frames += more.tx_unsent_frames;
-  sum->rx_unclaimed_frames += more.rx_unclaimed_frames;
-}
-
 }  // namespace
 
 Igb::Igb(const DriverContext& context)
@@ -451,7 +444,7 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   ShutDmaOff();
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
   StopReport report;
-  for (IgbQueue& queue : queues_) Add(queue.TakeLeftovers(), &report);
+  for (IgbQueue& queue : queues_) report += queue.TakeLeftovers();
   report.rx_missed = ReadStatistics().rx_missed;
   if (reset_drops_link_) {
     CO_RETURN_IF_ERROR(co_await EmptyQueues());

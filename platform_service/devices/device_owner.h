@@ -33,6 +33,7 @@ struct SessionMemory {
   int tx_data_fd = -1;
   int rx_data_fd = -1;
   packet_stream::SessionGeometry geometry;
+  uint64_t tx_iova = 0;  // Where the device has it mapped: no other has.
 };
 
 // Errors other than InvalidArgument and ResourceExhausted mean that the device

@@ -30,6 +30,12 @@ class Nic {
   virtual const InterfaceState* interface_state() const { return nullptr; }
   // How frames get to it and from it, for people; empty: by DMA.
   virtual std::string Mode() const { return ""; }
+  // Gets ready what AddToSession of its device will add, where that may have to
+  // wait for what an earlier driver had. Unavailable: it has to; ask again
+  // soon. Any other error is the device's.
+  virtual absl::Status PrepareSession(const SessionMemory&) {
+    return absl::OkStatus();
+  }
   // What of an instance's configuration the platform service sees to.
   virtual void Configure(const NicConfig&) {}
 

@@ -57,6 +57,7 @@ Instance::Instance(EventLoop& loop, SupervisorLink& link, InstanceSpec spec,
       rings_(absl::StrCat("rings-", spec_.name), kRingQuotaBytes) {}
 
 Instance::~Instance() {
+  loop_.Cancel(offer_timer_);
   loop_.Cancel(prepare_timer_);
   loop_.Cancel(park_timer_);
   loop_.Cancel(attach_timer_);
@@ -361,6 +362,17 @@ void Instance::TryBegin() {
 }
 
 absl::Status Instance::Begin(DeviceOwner& device) {
+  // The session's sockets are opened as it says.
+  nic_.Configure(MakeNicConfig(spec_.rule.config));
+  if (session_ != nullptr) {
+    RETURN_IF_ERROR(session_->MapFor(device));
+    const absl::Status ready = nic_.PrepareSession(session_->memory());
+    if (absl::IsUnavailable(ready)) {
+      OfferLater();
+      return absl::OkStatus();
+    }
+    RETURN_IF_ERROR(ready);
+  }
   RETURN_IF_ERROR(MakeNext());
   channel_ = std::move(next_.channel);
   DrainIrqs(irqs_);
@@ -370,10 +382,7 @@ absl::Status Instance::Begin(DeviceOwner& device) {
        std::move(next_.driver_end), counters_.page(), irqs_, rings_.current()},
       &fds);
   next_.bus.reset();
-  // The session's socket is opened as it says.
-  nic_.Configure(grant.config());
   if (session_ != nullptr) {
-    RETURN_IF_ERROR(session_->MapFor(device));
     RETURN_IF_ERROR(session_->AppendGrant(&device, grant.add_session(), &fds));
     session_offered_ = true;
   }

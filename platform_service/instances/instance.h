@@ -189,6 +189,8 @@ class Instance {
 
   // `again`: a driver that has it is to take no notice.
   void OfferSession(bool again = false);
+  // The device was not ready for it: asks again, as Begin or OfferSession does.
+  void OfferLater();
   void ShowStatus();
   // The session may have work for the driver: see progress_check.h.
   void WatchProgress();
@@ -265,6 +267,7 @@ class Instance {
   TrafficWatch traffic_watch_{loop_, [this] { WatchProgress(); }};
   EventLoop::TimerId progress_timer_ = 0;
 
+  EventLoop::TimerId offer_timer_ = 0;
   EventLoop::TimerId prepare_timer_ = 0;
   EventLoop::TimerId attach_timer_ = 0;
   EventLoop::TimerId park_timer_ = 0;

@@ -15,6 +15,13 @@ namespace bulkhead::platform {
 using packet_stream::SessionState;
 using packet_stream::SessionStatus;
 
+namespace {
+
+// Little, beside the milliseconds that a device takes which is not ready.
+constexpr auto kOfferDelay = std::chrono::microseconds(500);
+
+}  // namespace
+
 void Instance::HearClientOf(Session& session) {
   session.set_vanished([this] { CloseSession("the client closed it"); });
   session.set_accused([this](absl::string_view words) {
@@ -57,6 +64,9 @@ void Instance::OfferSession(bool again) {
   ToDriver message;
   absl::Status status = session_->MapFor(*nic_.device());
   if (FailDevice(status)) return;
+  if (!again) status = nic_.PrepareSession(session_->memory());
+  if (absl::IsUnavailable(status)) return OfferLater();
+  if (FailDevice(status)) return;
   status = session_->AppendGrant(
       again ? nullptr : nic_.device(),
       message.mutable_open_session()->mutable_session(), &fds);
@@ -69,6 +79,16 @@ void Instance::OfferSession(bool again) {
   channel_->Send(message, fds.fds());
   session_offered_ = true;
   ShowStatus();
+}
+
+// The loop goes on meanwhile: other instances' drivers die, too.
+void Instance::OfferLater() {
+  if (offer_timer_ != 0) return;
+  offer_timer_ = loop_.After(kOfferDelay, [this] {
+    offer_timer_ = 0;
+    TryBegin();
+    OfferSession();
+  });
 }
 
 void Instance::ShowStatus() {
@@ -170,10 +190,10 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
   if (FailDevice(session_->AdoptMapping(*nic_.device()))) return;
   // Whether the last platform service came to send its offer is not known; a
   // driver takes one of an epoch that it serves for a repetition.
-  if (session_offered_ && phase_ == Phase::kAttached) {
-    session_offered_ = false;
-    OfferSession(true);
-  }
+  if (phase_ != Phase::kAttached) return;
+  if (std::exchange(session_offered_, false)) return OfferSession(true);
+  // It waited for the device, or for another one to be closed.
+  OfferLater();
 }
 
 // One that the last platform service had closed and not yet freed. Whether the

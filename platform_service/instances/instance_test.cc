@@ -615,6 +615,49 @@ TEST_F(InstanceTest, ASessionOfMoreLanesThanThereAreQueuesIsClosed) {
       << closed.reason();
 }
 
+// A device that has to wait for what the dead driver had is asked again, while
+// the loop goes on; then the next generation gets the session.
+TEST_F(InstanceTest, S6_ADeviceThatIsNotReadyForASessionIsAskedAgain) {
+  PlayedDriver driver = Bring();
+  Open();
+  ASSERT_TRUE(driver.Hear().has_open_session());
+  nic_.ready = false;
+  Die();
+  supervisor_.Turn();
+  EXPECT_FALSE(supervisor_.TakeBegin().message.has_begin());
+  nic_.ready = true;
+  FakeSupervisor::Order begin;
+  while (!begin.message.has_begin()) {
+    supervisor_.Turn();
+    begin = supervisor_.TakeBegin();
+  }
+  ASSERT_TRUE(driver.grant.ParseFromString(begin.message.begin().payload()));
+  ASSERT_EQ(driver.grant.session_size(), 1);
+  EXPECT_EQ(driver.grant.session(0).epoch(), 2u);
+}
+
+// The same when a session is opened with a driver that runs; and the next
+// platform service goes on asking.
+TEST_F(InstanceTest, S5_S6_ASessionThatTheDeviceIsNotReadyForIsOfferedLater) {
+  PlayedDriver driver = Bring();
+  nic_.ready = false;
+  Open();
+  EXPECT_TRUE(instance_->busy());
+  EXPECT_FALSE(driver.Hear().has_open_session());
+  ASSERT_NO_FATAL_FAILURE(
+      TakeOver(TakeParked("instance/nic0"), TakeParked("session/1")));
+  Tell(ProcessState::RUNNING);
+  supervisor_.Turn();
+  EXPECT_FALSE(driver.Hear().has_open_session());
+  nic_.ready = true;
+  ToDriver message;
+  while (!message.has_open_session()) {
+    supervisor_.Turn();
+    message = driver.Hear();
+  }
+  EXPECT_EQ(message.open_session().session().session_id(), 1u);
+}
+
 TEST_F(InstanceTest, S7_ADriverHasNoMoreQueuesThanItWasGranted) {
   instance_->Define();
   instance_->OnDeviceUp(instance_->spec().device);

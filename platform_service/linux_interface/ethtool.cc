@@ -81,6 +81,12 @@ Ethtool::Channels Ethtool::ChannelsOf(const std::string& interface) const {
   return {channels.combined_count, channels.rx_count};
 }
 
+uint32_t Ethtool::TxChannelsOf(const std::string& interface) const {
+  ethtool_channels channels = {};
+  channels.cmd = ETHTOOL_GCHANNELS;
+  return Call(interface, &channels) ? channels.tx_count : 0;
+}
+
 absl::Status Ethtool::SetChannels(const std::string& interface,
                                   Channels wanted) const {
   ethtool_channels channels = {};

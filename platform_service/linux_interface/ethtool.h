@@ -40,6 +40,8 @@ class Ethtool {
     bool operator==(const Channels&) const = default;
   };
   Channels ChannelsOf(const std::string& interface) const;
+  // Queues that only send, where "combined" ones do not.
+  uint32_t TxChannelsOf(const std::string& interface) const;
   absl::Status SetChannels(const std::string& interface,
                            Channels channels) const;
 

@@ -33,9 +33,15 @@ absl::StatusOr<PacketSocket> OpenPacketSocket(int interface_index,
 // frames.
 absl::StatusOr<UniqueFd> OpenPromiscuity(int interface_index);
 
-// An XDP socket (AF_XDP) on one queue of the interface. Its UMEM is the
-// session's frame memory itself: tx data from 0, rx data behind it. The kernel
-// keeps the pages; no mapping of them is left in this process.
+// An XDP socket (AF_XDP) on one queue of the interface. Its UMEM is the frame
+// memory of one of the session's lanes itself: tx data from 0, rx data behind
+// it. The kernel keeps the pages; no mapping of them is left in this process.
+//
+// Each socket has a UMEM of its own (XDP_SHARED_UMEM is not used): the kernel
+// then sees to it that a queue reaches no other lane's buffers, keeps for each
+// queue books of the buffers that it can have and not of all, and finds out for
+// each what its queue can do. Lanes never exchange buffers, which is what a
+// shared one would be for.
 struct XdpSocket {
   UniqueFd fd;
   uint32_t fill_entries = 0;  // Of the four rings.
@@ -47,15 +53,15 @@ struct XdpSocket {
   bool zero_copy = false;
   bool busy_poll = false;  // As asked for.
 };
-// Waits up to 200 ms for a predecessor's socket to leave the queue, which the
-// kernel does some time after it was closed. Errors: InvalidArgument for a
-// session whose buffers cannot be UMEM; ResourceExhausted when the queue stays
-// another socket's.
-// `busy_poll`: the interface's queue is polled within the calls on the socket,
-// as well as by its interrupts.
-absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
-                                        const SessionMemory& memory,
-                                        bool busy_poll);
+// Makes one that is not bound yet. InvalidArgument: the session's buffers
+// cannot be UMEM. `busy_poll`: the interface's queue is polled within the calls
+// on the socket, as well as by its interrupts.
+absl::StatusOr<XdpSocket> MakeXdpSocket(const SessionMemory& memory,
+                                        uint32_t lane, bool busy_poll);
+// Does not wait. Unavailable: the queue is another socket's; it stays that of a
+// predecessor for some time after that was closed, see linux_owner.h.
+absl::Status BindXdpSocket(int interface_index, uint32_t queue,
+                           XdpSocket* socket);
 // Whether a session's buffers can be UMEM.
 absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry);
 

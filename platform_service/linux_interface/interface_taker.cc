@@ -50,18 +50,28 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   return text;
 }
 
-bool IsOneQueue(const Ethtool::Channels& channels) {
-  return channels.combined + channels.rx <= 1;
+uint32_t Count(const Ethtool::Channels& channels) {
+  return channels.combined + channels.rx;
+}
+
+// What is left of `had`, and of its `tx` queues, when at most `most` (if not 0)
+// are wanted that receive and send.
+Ethtool::Channels FewerOf(const Ethtool::Channels& had, uint32_t tx,
+                          uint32_t most) {
+  if (most == 0 || Count(had) <= 1) return had;
+  if (had.combined > 0) return {std::min(most, had.combined), 0};
+  return {0, std::max(1u, std::min({most, had.rx, tx}))};
 }
 
 }  // namespace
 
 // --- Take and give back ---------------------------------------------------
 
-absl::Status InterfaceTaker::Take(const std::string& network_namespace,
-                                  int index, const std::string& name,
-                                  bool one_queue) const {
-  return InNamespace(network_namespace, [&]() -> absl::Status {
+absl::StatusOr<uint32_t> InterfaceTaker::Take(
+    const std::string& network_namespace, int index, const std::string& name,
+    uint32_t most_queues) const {
+  uint32_t queues = 1;
+  RETURN_IF_ERROR(InNamespace(network_namespace, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(NetlinkSocket kernel, NetlinkSocket::Open());
     ASSIGN_OR_RETURN(const std::optional<LinkMessage> link,
                      FindLink(kernel, index));
@@ -78,30 +88,39 @@ absl::Status InterfaceTaker::Take(const std::string& network_namespace,
     record.gro = ethtool.Gro(link->name);
     record.lro = ethtool.Lro(link->name);
     record.channels = ethtool.ChannelsOf(link->name);
-    RETURN_IF_ERROR(Remember(record));
-    const absl::Status changed = Change(record, one_queue);
+    ASSIGN_OR_RETURN(const InterfaceRecord before, Remember(record));
+    const Ethtool::Channels wanted =
+        FewerOf(before.channels, ethtool.TxChannelsOf(link->name), most_queues);
+    queues = std::max(1u, Count(wanted));
+    const absl::Status changed = Change(record, wanted);
     if (changed.ok()) return changed;
-    const absl::Status undone = Restore(record);
+    const absl::Status undone = Restore(before);
     if (!undone.ok()) LogError(undone.message());
     ::unlink(PathOf(network_namespace, index).c_str());
     return changed;
-  });
+  }));
+  return queues;
 }
 
-absl::Status InterfaceTaker::Change(const InterfaceRecord& before,
-                                    bool one_queue) const {
+absl::Status InterfaceTaker::Change(const InterfaceRecord& now,
+                                    const Ethtool::Channels& wanted) const {
   ASSIGN_OR_RETURN(const Ethtool ethtool, Ethtool::Open());
-  if (before.gro) RETURN_IF_ERROR(ethtool.SetGro(before.name, false));
-  if (before.lro) RETURN_IF_ERROR(ethtool.SetLro(before.name, false));
-  if (one_queue && !IsOneQueue(before.channels)) {
-    Ethtool::Channels one = before.channels;
-    (one.combined > 0 ? one.combined : one.rx) = 1;
-    if (one.combined > 0) one.rx = 0;
-    RETURN_IF_ERROR(ethtool.SetChannels(before.name, one));
+  if (now.gro) RETURN_IF_ERROR(ethtool.SetGro(now.name, false));
+  if (now.lro) RETURN_IF_ERROR(ethtool.SetLro(now.name, false));
+  if (now.channels != wanted) {
+    const absl::Status set = ethtool.SetChannels(now.name, wanted);
+    if (!set.ok()) {
+      return absl::Status(
+          set.code(),
+          absl::StrCat(set.message(), "; give the instance `limits: {queues: ",
+                       Count(now.channels),
+                       "}` if it may have as many, or have the interface "
+                       "driven by af_packet"));
+    }
   }
-  if (before.up) return absl::OkStatus();
+  if (now.up) return absl::OkStatus();
   ASSIGN_OR_RETURN(NetlinkSocket kernel, NetlinkSocket::Open());
-  return kernel.SetUp(before.index, true);
+  return kernel.SetUp(now.index, true);
 }
 
 // What differs only, so that an operator's own changes stay where they can.
@@ -217,11 +236,14 @@ absl::StatusOr<InterfaceRecord> ParseInterfaceRecord(absl::string_view text) {
   return record;
 }
 
-absl::Status InterfaceTaker::Remember(const InterfaceRecord& record) const {
+// Returns the one that holds. One that is there tells of the time before: it is
+// of a system that was killed, or of another driver of the same instance.
+absl::StatusOr<InterfaceRecord> InterfaceTaker::Remember(
+    const InterfaceRecord& record) const {
   const std::string path = PathOf(record.network_namespace, record.index);
-  // One that is there is of a system that was killed, and tells of the time
-  // before it.
-  if (ReadFile(path).ok()) return absl::OkStatus();
+  if (const auto text = ReadFile(path); text.ok()) {
+    return ParseInterfaceRecord(*text);
+  }
   if (::mkdir(records_.c_str(), 0700) != 0 && errno != EEXIST) {
     return ErrnoStatus(absl::StrCat("make the directory ", records_));
   }
@@ -235,7 +257,7 @@ absl::Status InterfaceTaker::Remember(const InterfaceRecord& record) const {
       ::rename(fresh.c_str(), path.c_str()) != 0) {
     return ErrnoStatus(absl::StrCat("write ", path));
   }
-  return absl::OkStatus();
+  return record;
 }
 
 std::vector<InterfaceRecord> InterfaceTaker::Taken() const {

@@ -39,9 +39,12 @@ class InterfaceTaker {
   explicit InterfaceTaker(std::string records) : records_(std::move(records)) {}
 
   // Sets the interface up, with no receive merging and, for a driver that
-  // serves one queue (`one_queue`), with one receive queue.
-  absl::Status Take(const std::string& network_namespace, int index,
-                    const std::string& name, bool one_queue) const;
+  // serves each queue by itself, with at most `most_queues` receive queues, all
+  // of which can send as well; never with more than it had. 0: however many.
+  // Returns how many there are now.
+  absl::StatusOr<uint32_t> Take(const std::string& network_namespace, int index,
+                                const std::string& name,
+                                uint32_t most_queues) const;
   // As the record says.
   absl::Status GiveBack(const std::string& network_namespace, int index) const;
   // The interfaces that have a record.
@@ -50,9 +53,10 @@ class InterfaceTaker {
   absl::Status GiveBackAll() const;
 
  private:
-  absl::Status Change(const InterfaceRecord& before, bool one_queue) const;
+  absl::Status Change(const InterfaceRecord& now,
+                      const Ethtool::Channels& wanted) const;
   absl::Status Restore(const InterfaceRecord& record) const;
-  absl::Status Remember(const InterfaceRecord& record) const;
+  absl::StatusOr<InterfaceRecord> Remember(const InterfaceRecord& record) const;
   std::string PathOf(const std::string& network_namespace, int index) const;
 
   const std::string records_;

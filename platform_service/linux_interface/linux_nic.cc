@@ -37,13 +37,12 @@ std::string UpText(uint32_t flags) {
 }  // namespace
 
 LinuxNic::LinuxNic(const Shared& shared, std::string instance,
-                   pci::PciDeviceInfo info, policy::SocketKind socket,
-                   Handlers handlers)
+                   pci::PciDeviceInfo info, const Use& use, Handlers handlers)
     : shared_(shared),
       instance_(std::move(instance)),
       info_(std::move(info)),
       wanted_name_(info_.interfaces.front()),
-      socket_(socket),
+      use_(use),
       handlers_(std::move(handlers)),
       retry_delay_(kFirstRetry) {}
 
@@ -71,9 +70,12 @@ absl::Status LinuxNic::Take() {
   RETURN_IF_ERROR(Watch());
   RETURN_IF_ERROR(Find());
   RETURN_IF_ERROR(EnsureGuard(shared_.run_dir));
-  const bool xdp = socket_ == policy::SocketKind::kXdp;
-  RETURN_IF_ERROR(shared_.taker.Take(info_.network_namespace,
-                                     info_.interface_index, wanted_name_, xdp));
+  const bool xdp = use_.socket == policy::SocketKind::kXdp;
+  ASSIGN_OR_RETURN(
+      const uint32_t queues,
+      shared_.taker.Take(info_.network_namespace, info_.interface_index,
+                         wanted_name_, xdp ? use_.queues : 0));
+  state_.set_queues(xdp ? queues : 1);
   std::optional<XdpProgram> program;
   absl::Status opened;
   if (xdp) {
@@ -94,8 +96,20 @@ absl::Status LinuxNic::Take() {
                                                     ": ", opened.message()));
   }
   Record("taken", absl::StrCat("from Linux; ", Mode()));
+  if (xdp) TellQueues();
   Park();
   return absl::OkStatus();
+}
+
+void LinuxNic::TellQueues() {
+  if (use_.queues <= state_.queues()) return;
+  Record("fewer_queues",
+         absl::StrCat("its driver may have ", use_.queues,
+                      " queues, and of the interface's ", state_.queues(),
+                      " receive and send; for more, before `bulkhead up`: "
+                      "`ethtool -L ",
+                      name_, " combined ", use_.queues, "`, or `rx ",
+                      use_.queues, " tx ", use_.queues, "`"));
 }
 
 absl::Status LinuxNic::Watch() {
@@ -154,7 +168,7 @@ void LinuxNic::ReadState(const LinkMessage& link) {
 absl::Status LinuxNic::Open(std::optional<XdpProgram> program) {
   device_ = std::make_unique<LinuxOwner>(
       LinuxOwner::Place{info_.network_namespace, info_.interface_index},
-      std::move(program));
+      std::move(program), state_.queues());
   device_->set_mtu(state_.mtu());
   device_->set_busy_poll(busy_poll_);
   down_reason_.clear();
@@ -202,6 +216,7 @@ void LinuxNic::Park() {
   FdList fds;
   state.set_index(info_.interface_index);
   state.set_busy_poll(busy_poll_);
+  state.set_queues(state_.queues());
   if (const auto& program = device_->program()) {
     state.set_has_program(true);
     state.set_native(program->native());
@@ -231,6 +246,7 @@ absl::Status LinuxNic::Restore(ParkedEntry entry) {
     return status;
   }
   busy_poll_ = state.busy_poll();
+  state_.set_queues(std::max(state.queues(), 1u));
   std::optional<XdpProgram> program;
   if (state.has_program()) {
     program = XdpProgram::Adopt(entry.Take(state.link_fd()),
@@ -351,9 +367,9 @@ void LinuxNic::TryAgain() {
     }
   }
   if (!used_by.empty() && used_by != info_.used_by) {
-    const std::string reason = absl::StrCat(
-        "the machine itself uses it now: ", used_by,
-        "; it is taken once it is free again (S9)");
+    const std::string reason =
+        absl::StrCat("the machine itself uses it now: ", used_by,
+                     "; it is taken once it is free again (S9)");
     if (down_reason_ != reason) Record("refused", reason);
     down_reason_ = reason;
     return Retry();
@@ -368,11 +384,11 @@ void LinuxNic::TryAgain() {
   Retry();
 }
 
-void LinuxNic::Use(policy::SocketKind socket) {
-  if (socket_ == socket) return;
-  socket_ = socket;
+void LinuxNic::SetUse(const Use& use) {
+  if (use_ == use) return;
+  use_ = use;
   if (device_ == nullptr) return;
-  Drop("its next driver wants another kind of socket");
+  Drop("its next driver wants another kind of socket, or of other queues");
   if (const absl::Status taken = Take(); !taken.ok()) {
     down_reason_ = std::string(taken.message());
     return Retry();

@@ -48,9 +48,17 @@ class LinuxNic final : public Nic {
     std::string run_dir;
   };
 
+  // What its driver wants of it.
+  struct Use {
+    policy::SocketKind socket = policy::SocketKind::kNone;
+    uint32_t queues = 1;  // At most, each with an XDP socket.
+
+    bool operator==(const Use&) const = default;
+  };
+
   // `instance`: the name under which its events are told.
   LinuxNic(const Shared& shared, std::string instance, pci::PciDeviceInfo info,
-           policy::SocketKind socket, Handlers handlers);
+           const Use& use, Handlers handlers);
   ~LinuxNic() override;
 
   // An error names cause and remedy, and the interface is as it was.
@@ -58,8 +66,8 @@ class LinuxNic final : public Nic {
   // What an earlier platform service took and parked. An error: the interface
   // is not there, and will be tried again.
   absl::Status Restore(ParkedEntry entry);
-  // Another driver comes, which may want another kind of socket.
-  void Use(policy::SocketKind socket);
+  // Another driver comes, which may want something else.
+  void SetUse(const Use& use);
   // The interface is as it was before Take. The instance is gone.
   absl::Status GiveBack();
 
@@ -68,6 +76,10 @@ class LinuxNic final : public Nic {
   absl::StatusOr<std::unique_ptr<DriverBus>> MakeDriverBus() override;
   const InterfaceState* interface_state() const override { return &state_; }
   std::string Mode() const override;
+  absl::Status PrepareSession(const SessionMemory& memory) override {
+    return device_ == nullptr ? absl::OkStatus()
+                              : device_->PrepareSession(memory);
+  }
   void Configure(const NicConfig& config) override;
   void Fail(const absl::Status& why) override;
 
@@ -78,6 +90,7 @@ class LinuxNic final : public Nic {
   // Finds the interface by its name; fills in what is known of it.
   absl::Status Find();
   absl::Status Open(std::optional<XdpProgram> program);
+  void TellQueues();
   void SetPromiscuous(bool on);
   void OnKernelEvents();
   void OnLink(const LinkMessage& link);
@@ -95,7 +108,7 @@ class LinuxNic final : public Nic {
   const std::string instance_;
   pci::PciDeviceInfo info_;
   const std::string wanted_name_;  // By which it is found again.
-  policy::SocketKind socket_;
+  Use use_;
   const Handlers handlers_;
 
   std::optional<NetlinkSocket> kernel_;  // Of the interface's namespace.

@@ -1,22 +1,36 @@
 #include "platform_service/linux_interface/linux_owner.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
+#include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/shared_memory.h"
-#include "platform_service/linux_interface/interface_socket.h"
 #include "platform_service/linux_interface/network_namespace.h"
 
 namespace bulkhead::platform {
 namespace {
 
-// Of a session with one lane; each further lane would have one more.
-constexpr uint32_t kQueue = 0;
+// The kernel closes a dead process's sockets one after another, and lets go of
+// a queue an RCU grace period later: some 5 to 20 ms for each, more on a
+// machine that is short of CPUs.
+constexpr uint64_t kLongestWaitNs = 200'000'000;
 
 }  // namespace
 
 absl::Status LinuxOwner::ClearBusMaster() {
-  return program_.has_value() ? program_->ClearSocket(kQueue)
-                              : absl::OkStatus();
+  absl::Status status;
+  if (!program_.has_value()) return status;
+  for (uint32_t queue = 0; queue < queues_; ++queue) {
+    status.Update(program_->ClearSocket(queue));
+  }
+  return status;
+}
+
+// The sockets of a session that came after are none of its.
+absl::Status LinuxOwner::UnmapAt(uint64_t iova, uint64_t) {
+  if (next_.session == iova) next_ = {};
+  return session_.value_or(iova) == iova ? ClearBusMaster() : absl::OkStatus();
 }
 
 absl::Status LinuxOwner::CheckSession(
@@ -24,10 +38,47 @@ absl::Status LinuxOwner::CheckSession(
   return program_.has_value() ? CheckUmem(geometry) : absl::OkStatus();
 }
 
+absl::Status LinuxOwner::PrepareSession(const SessionMemory& memory) {
+  if (!program_.has_value()) return absl::OkStatus();
+  return InNamespace(place_.network_namespace, [&]() -> absl::Status {
+    if (next_.session != memory.tx_iova) {
+      next_ = {};
+      std::vector<XdpSocket> sockets;
+      for (uint32_t queue = 0; queue < queues_; ++queue) {
+        ASSIGN_OR_RETURN(
+            XdpSocket socket,
+            MakeXdpSocket(memory, queue % memory.geometry.lanes, busy_poll_));
+        sockets.push_back(std::move(socket));
+      }
+      next_ = {memory.tx_iova, std::move(sockets), 0,
+               MonotonicNs() + kLongestWaitNs};
+    }
+    return BindNext();
+  });
+}
+
+absl::Status LinuxOwner::BindNext() {
+  for (; next_.bound < next_.sockets.size(); ++next_.bound) {
+    const absl::Status bound =
+        BindXdpSocket(place_.index, next_.bound, &next_.sockets[next_.bound]);
+    if (absl::IsUnavailable(bound) && MonotonicNs() < next_.give_up_ns) {
+      return bound;
+    }
+    if (!bound.ok()) {
+      next_ = {};
+      return absl::IsUnavailable(bound)
+                 ? absl::ResourceExhaustedError(bound.message())
+                 : bound;
+    }
+    next_.give_up_ns = MonotonicNs() + kLongestWaitNs;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LinuxOwner::AddToSession(const SessionMemory& memory,
                                       SessionGrant* grant, FdList* fds) {
   return InNamespace(place_.network_namespace, [&] {
-    return program_.has_value() ? AddXdpSocket(memory, grant, fds)
+    return program_.has_value() ? AddXdpSockets(memory, grant, fds)
                                 : AddPacketSocket(memory, grant, fds);
   });
 }
@@ -39,7 +90,7 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
                                          SessionGrant* grant, FdList* fds) {
   ASSIGN_OR_RETURN(PacketSocket socket, OpenPacketSocket(place_.index, mtu_));
   ASSIGN_OR_RETURN(UniqueFd tx_data, ReopenReadOnly(memory.tx_data_fd));
-  InterfaceSocket* message = grant->mutable_socket();
+  InterfaceSocket* message = grant->add_socket();
   message->set_socket_fd(fds->Own(std::move(socket.fd)));
   auto* packet = message->mutable_packet();
   packet->set_rx_block_bytes(socket.rx_block_bytes);
@@ -53,23 +104,29 @@ absl::Status LinuxOwner::AddPacketSocket(const SessionMemory& memory,
   return absl::OkStatus();
 }
 
-absl::Status LinuxOwner::AddXdpSocket(const SessionMemory& memory,
-                                      SessionGrant* grant, FdList* fds) {
-  ASSIGN_OR_RETURN(XdpSocket socket,
-                   OpenXdpSocket(place_.index, kQueue, memory, busy_poll_));
-  RETURN_IF_ERROR(program_->SetSocket(kQueue, socket.fd.get()));
-  zero_copy_ = socket.zero_copy;
-  InterfaceSocket* message = grant->mutable_socket();
-  message->set_socket_fd(fds->Own(std::move(socket.fd)));
-  auto* xdp = message->mutable_xdp();
-  xdp->set_fill_entries(socket.fill_entries);
-  xdp->set_completion_entries(socket.completion_entries);
-  xdp->set_rx_entries(socket.rx_entries);
-  xdp->set_tx_entries(socket.tx_entries);
-  xdp->set_rx_headroom(socket.rx_headroom);
-  xdp->set_max_pieces(socket.max_pieces);
-  xdp->set_busy_poll(socket.busy_poll);
-  // Addresses in UMEM.
+// The interface spreads its frames over all of its queues, whatever the session
+// is like: none may be without a socket.
+absl::Status LinuxOwner::AddXdpSockets(const SessionMemory& memory,
+                                       SessionGrant* grant, FdList* fds) {
+  RETURN_IF_ERROR(PrepareSession(memory));
+  Next next = std::exchange(next_, {});
+  session_ = memory.tx_iova;
+  for (uint32_t queue = 0; queue < queues_; ++queue) {
+    XdpSocket& socket = next.sockets[queue];
+    RETURN_IF_ERROR(program_->SetSocket(queue, socket.fd.get()));
+    zero_copy_ = socket.zero_copy;
+    InterfaceSocket* message = grant->add_socket();
+    message->set_socket_fd(fds->Own(std::move(socket.fd)));
+    auto* xdp = message->mutable_xdp();
+    xdp->set_fill_entries(socket.fill_entries);
+    xdp->set_completion_entries(socket.completion_entries);
+    xdp->set_rx_entries(socket.rx_entries);
+    xdp->set_tx_entries(socket.tx_entries);
+    xdp->set_rx_headroom(socket.rx_headroom);
+    xdp->set_max_pieces(socket.max_pieces);
+    xdp->set_busy_poll(socket.busy_poll);
+  }
+  // Of no device: they tell the buffers of the lanes apart.
   grant->set_tx_iova(0);
   grant->set_rx_iova(memory.geometry.TxDataBytes());
   return absl::OkStatus();

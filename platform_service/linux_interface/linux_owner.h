@@ -12,12 +12,13 @@
 #include "platform_service/devices/device_owner.h"
 #include "platform_service/devices/driver_bus.h"
 #include "platform_service/devices/nic.h"
+#include "platform_service/linux_interface/interface_socket.h"
 #include "platform_service/linux_interface/xdp_program.h"
 
 namespace bulkhead::platform {
 
-// A driver's socket is its own once it is granted: no descriptor of it stays
-// here, so that it ends with the driver (S4).
+// A driver's sockets are its own once they are granted: no descriptor of them
+// stays here, so that they end with the driver (S4).
 class LinuxOwner final : public DeviceOwner {
  public:
   struct Place {
@@ -25,9 +26,13 @@ class LinuxOwner final : public DeviceOwner {
     int index = 0;
   };
 
-  // With a program, sessions get XDP sockets, else packet sockets.
-  LinuxOwner(Place place, std::optional<XdpProgram> program)
-      : place_(std::move(place)), program_(std::move(program)) {}
+  // With a program, sessions get an XDP socket for each of the interface's
+  // first `queues` queues, which all receive; else a packet socket.
+  LinuxOwner(Place place, std::optional<XdpProgram> program,
+             uint32_t queues = 1)
+      : place_(std::move(place)),
+        program_(std::move(program)),
+        queues_(queues) {}
 
   // There is none.
   absl::StatusOr<std::vector<uint8_t>> ReadConfigSpace() override {
@@ -49,13 +54,22 @@ class LinuxOwner final : public DeviceOwner {
 
   absl::Status CheckSession(
       const packet_stream::SessionGeometry& geometry) const override;
-  // Opens and binds the session's socket.
+  // Opens and binds the sockets of the session that comes next. Unavailable: a
+  // queue is a predecessor's still, from which the kernel takes it some time
+  // after its end; ask again soon, and for this session. ResourceExhausted: for
+  // too long.
+  absl::Status PrepareSession(const SessionMemory& memory);
+  // Those of the last PrepareSession; opens them, if that was of another
+  // session.
   absl::Status AddToSession(const SessionMemory& memory, SessionGrant* grant,
                             FdList* fds) override;
 
   void set_mtu(uint32_t mtu) { mtu_ = mtu; }
   // Of sockets opened from now on.
-  void set_busy_poll(bool on) { busy_poll_ = on; }
+  void set_busy_poll(bool on) {
+    if (busy_poll_ != on) next_ = {};
+    busy_poll_ = on;
+  }
   const std::optional<XdpProgram>& program() const { return program_; }
   // "af_xdp, native, copy": of the last session.
   std::string Mode() const;
@@ -65,19 +79,31 @@ class LinuxOwner final : public DeviceOwner {
   absl::Status MapAt(uint64_t, uint64_t, int, DeviceAccess) override {
     return absl::OkStatus();
   }
-  absl::Status UnmapAt(uint64_t, uint64_t) override { return ClearBusMaster(); }
+  absl::Status UnmapAt(uint64_t iova, uint64_t bytes) override;
 
  private:
+  // Sockets that no driver has yet.
+  struct Next {
+    std::optional<uint64_t> session;  // Its tx_iova.
+    std::vector<XdpSocket> sockets;   // In the order of the queues.
+    uint32_t bound = 0;               // The first of them.
+    uint64_t give_up_ns = 0;          // Waiting for the next one's queue.
+  };
+
+  absl::Status BindNext();
   absl::Status AddPacketSocket(const SessionMemory& memory, SessionGrant* grant,
                                FdList* fds);
-  absl::Status AddXdpSocket(const SessionMemory& memory, SessionGrant* grant,
-                            FdList* fds);
+  absl::Status AddXdpSockets(const SessionMemory& memory, SessionGrant* grant,
+                             FdList* fds);
 
   const Place place_;
   std::optional<XdpProgram> program_;
+  const uint32_t queues_;
+  Next next_;
+  std::optional<uint64_t> session_;  // To whose sockets frames are led.
   uint32_t mtu_ = 1500;
   bool busy_poll_ = false;
-  std::optional<bool> zero_copy_;  // Of the last XDP socket.
+  std::optional<bool> zero_copy_;  // Of the last XDP sockets.
 };
 
 // What a driver is told of the interface; the sockets come with sessions.

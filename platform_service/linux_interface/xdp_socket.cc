@@ -2,13 +2,11 @@
 #include <linux/if_xdp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "base/clock.h"
 #include "base/errno_status.h"
 #include "platform_service/linux_interface/interface_socket.h"
 
@@ -39,8 +37,6 @@ constexpr uint32_t kCopiedPieces = 18;
 constexpr uint32_t kZeroCopyPieces = 5;
 constexpr int kBusyPollUs = 20;
 constexpr int kSendBufferBytes = 8 << 20;
-constexpr uint64_t kLongestWaitNs = 200'000'000;
-constexpr timespec kPause = {0, 200'000};
 
 template <typename T>
 absl::Status Set(int fd, int option, const T& value, absl::string_view what) {
@@ -68,9 +64,10 @@ class AddressRange {
     return static_cast<uint8_t*>(base_) + offset;
   }
   size_t bytes() const { return bytes_; }
-  bool Put(size_t offset, size_t bytes, int fd) {
+  bool Put(size_t offset, size_t bytes, int fd, size_t fd_offset) {
     return ::mmap(at(offset), bytes, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+                  MAP_SHARED | MAP_FIXED, fd,
+                  static_cast<off_t>(fd_offset)) != MAP_FAILED;
   }
 
  private:
@@ -80,12 +77,13 @@ class AddressRange {
 
 // Side by side, tx data first. The kernel wants to be able to write to all of
 // UMEM, although it only reads what is sent.
-absl::Status RegisterUmem(int fd, const SessionMemory& memory) {
-  const size_t tx_bytes = memory.geometry.TxDataBytes();
-  const size_t rx_bytes = memory.geometry.RxDataBytes();
+absl::Status RegisterUmem(int fd, const SessionMemory& memory, uint32_t lane) {
+  const size_t tx_bytes = memory.geometry.LaneTxDataBytes();
+  const size_t rx_bytes = memory.geometry.LaneRxDataBytes();
   AddressRange range(tx_bytes + rx_bytes);
-  if (!range.valid() || !range.Put(0, tx_bytes, memory.tx_data_fd) ||
-      !range.Put(tx_bytes, rx_bytes, memory.rx_data_fd)) {
+  if (!range.valid() ||
+      !range.Put(0, tx_bytes, memory.tx_data_fd, lane * tx_bytes) ||
+      !range.Put(tx_bytes, rx_bytes, memory.rx_data_fd, lane * rx_bytes)) {
     return ErrnoStatus("map a session's frames as UMEM");
   }
   xdp_umem_reg umem = {};
@@ -149,29 +147,6 @@ int Bind(int fd, int interface_index, uint32_t queue, uint16_t flags) {
 constexpr uint16_t kModes[] = {XDP_ZEROCOPY | XDP_USE_SG, XDP_ZEROCOPY,
                                XDP_COPY | XDP_USE_SG, XDP_COPY};
 
-absl::Status BindSoon(XdpSocket* socket, int interface_index, uint32_t queue) {
-  const uint64_t deadline_ns = MonotonicNs() + kLongestWaitNs;
-  int error = EINVAL;
-  for (const uint16_t mode : kModes) {
-    while ((error = Bind(socket->fd.get(), interface_index, queue, mode)) ==
-           EBUSY) {
-      if (MonotonicNs() > deadline_ns) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("bind an XDP socket: queue ", queue,
-                         " of the interface belongs to another socket"));
-      }
-      ::nanosleep(&kPause, nullptr);
-    }
-    if (error != 0) continue;
-    socket->zero_copy = (mode & XDP_ZEROCOPY) != 0;
-    if ((mode & XDP_USE_SG) != 0) {
-      socket->max_pieces = socket->zero_copy ? kZeroCopyPieces : kCopiedPieces;
-    }
-    return absl::OkStatus();
-  }
-  return ErrnoStatus("bind an XDP socket", error);
-}
-
 }  // namespace
 
 absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry) {
@@ -186,14 +161,13 @@ absl::Status CheckUmem(const packet_stream::SessionGeometry& geometry) {
       "interface driven by af_packet"));
 }
 
-absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
-                                        const SessionMemory& memory,
-                                        bool busy_poll) {
+absl::StatusOr<XdpSocket> MakeXdpSocket(const SessionMemory& memory,
+                                        uint32_t lane, bool busy_poll) {
   RETURN_IF_ERROR(CheckUmem(memory.geometry));
   XdpSocket socket;
   socket.fd.Reset(::socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!socket.fd.valid()) return ErrnoStatus("open an XDP socket");
-  RETURN_IF_ERROR(RegisterUmem(socket.fd.get(), memory));
+  RETURN_IF_ERROR(RegisterUmem(socket.fd.get(), memory, lane));
   RETURN_IF_ERROR(MakeRings(&socket, memory.geometry));
   // How many copies may be on their way out; more than a session has buffers.
   if (::setsockopt(socket.fd.get(), SOL_SOCKET, SO_SNDBUFFORCE,
@@ -202,9 +176,28 @@ absl::StatusOr<XdpSocket> OpenXdpSocket(int interface_index, uint32_t queue,
   }
   if (busy_poll) RETURN_IF_ERROR(PollWhenCalled(socket.fd.get()));
   socket.busy_poll = busy_poll;
-  RETURN_IF_ERROR(BindSoon(&socket, interface_index, queue));
   socket.rx_headroom = kHeadroom;
   return socket;
+}
+
+absl::Status BindXdpSocket(int interface_index, uint32_t queue,
+                           XdpSocket* socket) {
+  int error = EINVAL;
+  for (const uint16_t mode : kModes) {
+    error = Bind(socket->fd.get(), interface_index, queue, mode);
+    if (error == EBUSY) {
+      return absl::UnavailableError(
+          absl::StrCat("bind an XDP socket: queue ", queue,
+                       " of the interface belongs to another socket"));
+    }
+    if (error != 0) continue;
+    socket->zero_copy = (mode & XDP_ZEROCOPY) != 0;
+    if ((mode & XDP_USE_SG) != 0) {
+      socket->max_pieces = socket->zero_copy ? kZeroCopyPieces : kCopiedPieces;
+    }
+    return absl::OkStatus();
+  }
+  return ErrnoStatus("bind an XDP socket", error);
 }
 
 }  // namespace bulkhead::platform

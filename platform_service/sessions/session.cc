@@ -209,9 +209,7 @@ absl::Status Session::AppendGrant(DeviceOwner* device, SessionGrant* grant,
   // Whatever it brings: the provider of this epoch may have it.
   granted_ = true;
   if (device == nullptr) return absl::OkStatus();
-  return device->AddToSession(
-      {areas_.tx_data_fd(), areas_.rx_data_fd(), identity_.geometry}, grant,
-      fds);
+  return device->AddToSession(memory(), grant, fds);
 }
 
 absl::StatusOr<FrameMemory> Session::ShareFrames() const {

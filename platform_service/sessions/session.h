@@ -77,6 +77,11 @@ class Session {
   absl::Status AppendGrant(DeviceOwner* device, SessionGrant* grant,
                            FdList* fds);
 
+  // What a device is told of it. Requires: MapFor.
+  SessionMemory memory() const {
+    return {areas_.tx_data_fd(), areas_.rx_data_fd(), identity_.geometry,
+            tx_iova_};
+  }
   // What a provider without a device gets besides.
   absl::StatusOr<FrameMemory> ShareFrames() const;
 

@@ -137,6 +137,10 @@ class FakeNic final : public Nic {
     model_ends_.emplace_back(ends[0]);
     return std::make_unique<VfioUserBus>(UniqueFd(ends[1]));
   }
+  absl::Status PrepareSession(const SessionMemory&) override {
+    return ready ? absl::OkStatus()
+                 : absl::UnavailableError("a predecessor has it still");
+  }
   void Fail(const absl::Status& why) override {
     failures.emplace_back(why.message());
     Unplug(std::string(why.message()));
@@ -155,6 +159,7 @@ class FakeNic final : public Nic {
 
   FakeDeviceState state;
   std::vector<std::string> failures;
+  bool ready = true;  // For a session.
   std::function<void(const std::string&)> down;
 
  private:

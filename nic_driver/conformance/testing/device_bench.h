@@ -27,6 +27,7 @@ struct DeviceOptions {
   // other way about, a frame a packet.
   bool wire = false;
   uint32_t max_mtu = 1500;
+  uint32_t queues = 1;  // That the driver may use.
 
   // --- Of a model ---
   std::string model_program;

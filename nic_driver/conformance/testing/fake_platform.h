@@ -34,7 +34,6 @@ struct FakePlatformOptions : DeviceOptions {
       const DeviceOptions& options) = nullptr;
   std::string driver_program;
   platform::NicConfig config;
-  uint32_t queues = 1;
 };
 
 // What the driver said.

@@ -1,6 +1,7 @@
 #include "nic_driver/conformance/testing/interface_bench.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "platform_service/linux_interface/enumerate.h"
+#include "platform_service/linux_interface/interface_socket.h"
 #include "platform_service/linux_interface/network_namespace.h"
 
 namespace bulkhead::nic_driver::testing {
@@ -30,7 +32,6 @@ constexpr uint16_t kOwnType = 0x88b5;
 // All that a session can have under way.
 constexpr int kPeerBufferBytes = 64 << 20;
 constexpr uint32_t kSpeedMbps = 10'000;  // A veth's.
-constexpr uint32_t kQueues = 1;
 // Against hangs.
 constexpr uint64_t kPatienceNs = 30'000'000'000;
 
@@ -45,9 +46,30 @@ absl::StatusOr<int> IndexIn(const std::string& network_namespace) {
 
 bool InterfaceBench::Usable() { return platform::testing::VethLab(1).usable(); }
 
+uint32_t InterfaceBench::MaxXdpPieces() {
+  const platform::testing::VethLab lab(1);
+  const auto areas = packet_stream::CreateSessionAreas(
+      {.tx_buffers = 2, .rx_buffers = 2, .buffer_bytes = 2048});
+  if (!areas.ok() || !lab.Pair(0, "ours", 0, "theirs")) return 0;
+  uint32_t pieces = 0;
+  platform::InNamespace(lab.name(0), [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const int index, IndexIn(lab.name(0)));
+    ASSIGN_OR_RETURN(
+        platform::XdpSocket socket,
+        platform::MakeXdpSocket(
+            {areas->tx_data_fd(), areas->rx_data_fd(), areas->geometry()}, 0,
+            false));
+    RETURN_IF_ERROR(platform::BindXdpSocket(index, 0, &socket));
+    pieces = socket.max_pieces;
+    return absl::OkStatus();
+  }).IgnoreError();
+  return pieces;
+}
+
 absl::StatusOr<std::unique_ptr<DeviceBench>> InterfaceBench::Create(
     const DeviceOptions& options, bool xdp) {
   std::unique_ptr<InterfaceBench> bench(new InterfaceBench());
+  bench->state_.set_queues(options.queues == 1 ? 1 : options.queues + 1);
   RETURN_IF_ERROR(bench->MakePair(options.max_mtu));
   RETURN_IF_ERROR(bench->Take(options.max_mtu, xdp));
   RETURN_IF_ERROR(bench->OpenPeer());
@@ -75,13 +97,14 @@ absl::Status InterfaceBench::MakePair(uint32_t mtu) {
     // So that Linux says nothing there. Without IPv6 it has nothing to say.
     lab_.In(space, "sysctl -w net.ipv6.conf.default.disable_ipv6=1");
   }
-  if (!lab_.Pair(0, "ours", 1, "theirs")) {
+  if (!lab_.Pair(0, "ours", 1, "theirs", queues())) {
     return absl::UnavailableError("make a veth pair: see `ip link add`");
   }
-  for (const char* tuning : {"gro off", "tx off"}) {
-    lab_.In(0, absl::StrCat("ethtool -K ours ", tuning));
-    lab_.In(1, absl::StrCat("ethtool -K theirs ", tuning));
-  }
+  lab_.In(0, "ethtool -K ours gro off tx off");
+  // With GRO a veth receives each queue by itself, in order; without, on
+  // whichever CPU the sender happened to run.
+  lab_.In(1, absl::StrCat("ethtool -K theirs tx off gro ",
+                          queues() > 1 ? "on" : "off"));
   if (!lab_.Ip(0, absl::StrCat("link set ours address ", mac, " mtu ", mtu,
                                " up")) ||
       !lab_.Ip(1, absl::StrCat("link set theirs mtu ", mtu, " up"))) {
@@ -96,7 +119,7 @@ absl::Status InterfaceBench::Take(uint32_t mtu, bool xdp) {
   std::optional<platform::XdpProgram> program;
   RETURN_IF_ERROR(platform::InNamespace(lab_.name(0), [&]() -> absl::Status {
     if (!xdp) return absl::OkStatus();
-    ASSIGN_OR_RETURN(program, platform::XdpProgram::Attach(index, kQueues));
+    ASSIGN_OR_RETURN(program, platform::XdpProgram::Attach(index, queues()));
     return absl::OkStatus();
   }));
   state_.set_mtu(mtu);
@@ -104,20 +127,29 @@ absl::Status InterfaceBench::Take(uint32_t mtu, bool xdp) {
   state_.set_speed_mbps(kSpeedMbps);
   state_.set_full_duplex(true);
   owner_ = std::make_unique<platform::LinuxOwner>(
-      platform::LinuxOwner::Place{lab_.name(0), index}, std::move(program));
+      platform::LinuxOwner::Place{lab_.name(0), index}, std::move(program),
+      queues());
   owner_->set_mtu(mtu);
   return absl::OkStatus();
 }
 
 absl::Status InterfaceBench::OpenPeer() {
+  // Of lanes the frames are TCP's. What the peer itself sends is nothing that
+  // came.
+  const uint16_t type = htons(queues() > 1 ? ETH_P_ALL : kOwnType);
   RETURN_IF_ERROR(platform::InNamespace(lab_.name(1), [&] {
-    peer_.Reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(kOwnType)));
-    return peer_.valid() ? absl::OkStatus() : ErrnoStatus("open the peer");
+    peer_.Reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    return peer_.valid() &&
+                   ::setsockopt(peer_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING,
+                                &on, sizeof(on)) == 0
+               ? absl::OkStatus()
+               : ErrnoStatus("open the peer");
   }));
   ASSIGN_OR_RETURN(const int index, IndexIn(lab_.name(1)));
   sockaddr_ll address = {};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(kOwnType);
+  address.sll_protocol = type;
   address.sll_ifindex = index;
   for (const int buffer : {SO_RCVBUFFORCE, SO_SNDBUFFORCE}) {
     ::setsockopt(peer_.get(), SOL_SOCKET, buffer, &kPeerBufferBytes,
@@ -163,16 +195,22 @@ absl::Status InterfaceBench::AddToSession(
     const packet_stream::SessionAreas& areas, platform::SessionGrant* grant,
     platform::FdList* fds) {
   RETURN_IF_ERROR(owner_->CheckSession(areas.geometry()));
+  const platform::SessionMemory memory = {areas.tx_data_fd(),
+                                          areas.rx_data_fd(), areas.geometry(),
+                                          grant->tx_iova()};
   // The kernel lets go of a socket that was closed when it has time: on a
-  // machine that is short of CPUs, after longer than one call waits. The
-  // platform service takes the interface anew then; here, it is called again.
+  // machine that is short of CPUs, after longer than the owner has patience.
+  // The platform service takes the interface anew then; here, it is asked
+  // again.
   const uint64_t deadline_ns = MonotonicNs() + kPatienceNs;
-  absl::Status added;
-  do {
-    added = owner_->AddToSession(
-        {areas.tx_data_fd(), areas.rx_data_fd(), areas.geometry()}, grant, fds);
-  } while (absl::IsResourceExhausted(added) && MonotonicNs() < deadline_ns);
-  return added;
+  absl::Status ready = owner_->PrepareSession(memory);
+  while ((absl::IsUnavailable(ready) || absl::IsResourceExhausted(ready)) &&
+         MonotonicNs() < deadline_ns) {
+    ::poll(nullptr, 0, 1);
+    ready = owner_->PrepareSession(memory);
+  }
+  RETURN_IF_ERROR(ready);
+  return owner_->AddToSession(memory, grant, fds);
 }
 
 absl::Status InterfaceBench::SetLink(bool up, platform::ToDriver* message) {

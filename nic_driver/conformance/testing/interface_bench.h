@@ -18,6 +18,10 @@
 
 namespace bulkhead::nic_driver::testing {
 
+// An interface of several queues, both ends alike, spreads what it sends by
+// its flows, and its other end receives it on the queue of that number. It has
+// one more than the driver may use, so that there are fewer lanes than queues.
+//
 // Of the port's counters it has what an echo sees: frames sent and received.
 // What the kernel drops is the driver's to count.
 class InterfaceBench final : public DeviceBench {
@@ -33,6 +37,9 @@ class InterfaceBench final : public DeviceBench {
   }
   // False: this user may make no interfaces; the test is to be skipped.
   static bool Usable();
+  // Of a frame that an XDP socket on a veth sends: this kernel may know none in
+  // several. 0: no socket can be opened.
+  static uint32_t MaxXdpPieces();
   ~InterfaceBench() override;
 
   absl::Status AddToGrant(platform::DeviceGrant* grant,
@@ -65,6 +72,7 @@ class InterfaceBench final : public DeviceBench {
   absl::Status MakePair(uint32_t mtu);
   absl::Status Take(uint32_t mtu, bool xdp);
   absl::Status OpenPeer();
+  uint32_t queues() const { return state_.queues(); }
   void Echo();
 
   platform::testing::VethLab lab_{

@@ -5,6 +5,7 @@
 
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -43,11 +44,14 @@ class VethLab {
   bool In(int index, const std::string& command) const {
     return Run(absl::StrCat("ip netns exec ", name(index), " ", command));
   }
-  // A pair, one end in each of two namespaces (or both in one), not up.
-  bool Pair(int a, const std::string& a_name, int b,
-            const std::string& b_name) const {
-    return Ip(a, absl::StrCat("link add ", a_name, " type veth peer name ",
-                              b_name, " netns ", name(b)));
+  // A pair, one end in each of two namespaces (or both in one), not up. Either
+  // end receives and sends on `queues` queues.
+  bool Pair(int a, const std::string& a_name, int b, const std::string& b_name,
+            uint32_t queues = 1) const {
+    const std::string has =
+        absl::StrCat(" numrxqueues ", queues, " numtxqueues ", queues);
+    return Ip(a, absl::StrCat("link add ", a_name, has, " type veth peer name ",
+                              b_name, has, " netns ", name(b)));
   }
 
  private:
