@@ -123,9 +123,10 @@ TEST_F(Conformance, OffloadsChecksums) {
   EXPECT_EQ(received_[0].flags & kChecksumGood, 0);
 }
 
-// Ethernet, IPv4, TCP with the sum of the pseudo header without the length, and
-// `payload` bytes that tell their place.
-std::vector<uint8_t> TcpFrame(size_t payload) {
+// Ethernet, IPv4, TCP with the sum of the pseudo header, and `payload` bytes
+// that tell their place. `whole`: with lengths, as NICs with
+// kOffloadTxWholeSegments want them.
+std::vector<uint8_t> TcpFrame(size_t payload, bool whole) {
   std::vector<uint8_t> frame(54 + payload);
   const auto from_nic = testing::MakeFrame(0, 60);
   std::copy_n(from_nic.begin(), 12, frame.begin());
@@ -139,6 +140,12 @@ std::vector<uint8_t> TcpFrame(size_t payload) {
   tcp[13] = 0x18;  // ACK and PSH.
   uint32_t sum = 6;
   for (int i = 12; i < 20; i += 2) sum += ip[i] << 8 | ip[i + 1];
+  if (whole) {
+    frame[16] = static_cast<uint8_t>((40 + payload) >> 8);
+    frame[17] = static_cast<uint8_t>(40 + payload);
+    sum += static_cast<uint32_t>(20 + payload);
+    sum = (sum & 0xffff) + (sum >> 16);
+  }
   tcp[16] = static_cast<uint8_t>(sum >> 8);
   tcp[17] = static_cast<uint8_t>(sum);
   for (size_t i = 0; i < payload; ++i) {
@@ -152,8 +159,8 @@ std::vector<uint8_t> TcpFrame(size_t payload) {
 TEST_F(Conformance, SegmentsTcp) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
-  if ((platform_->news().attached->offloads() &
-       packet_stream::kOffloadTxTcpSegmentation) == 0) {
+  const uint32_t offloads = platform_->news().attached->offloads();
+  if ((offloads & packet_stream::kOffloadTxTcpSegmentation) == 0) {
     GTEST_SKIP() << "this driver offers none";
   }
   ASSERT_NO_FATAL_FAILURE(Open());
@@ -167,7 +174,8 @@ TEST_F(Conformance, SegmentsTcp) {
   // The echo comes back as one burst, faster than a wire: it must fit into the
   // smallest device's receive FIFO.
   constexpr size_t kPayload = 10'000, kSegment = 1448;
-  const std::vector<uint8_t> frame = TcpFrame(kPayload);
+  const std::vector<uint8_t> frame = TcpFrame(
+      kPayload, (offloads & packet_stream::kOffloadTxWholeSegments) != 0);
   for (const size_t piece_bytes : {0, 1000}) {
     received_.clear();
     ASSERT_TRUE(
@@ -185,6 +193,11 @@ TEST_F(Conformance, SegmentsTcp) {
       const std::vector<uint8_t>& bytes = received.bytes;
       EXPECT_NE(received.flags & kChecksumGood, 0);
       ASSERT_EQ(bytes.size(), 54 + std::min(kSegment, kPayload - at));
+      EXPECT_EQ(bytes[16] << 8 | bytes[17], int(bytes.size()) - 14);
+      EXPECT_EQ(bytes[18] << 8 | bytes[19], int(7 + at / kSegment));
+      uint32_t sum = 0;
+      for (int i = 14; i < 34; i += 2) sum += bytes[i] << 8 | bytes[i + 1];
+      EXPECT_EQ((sum & 0xffff) + (sum >> 16), 0xffffu);
       EXPECT_EQ(bytes[40] << 8 | bytes[41], 0xffff & (0xff00 + at));
       EXPECT_TRUE(
           std::equal(bytes.begin() + 54, bytes.end(), frame.begin() + 54 + at));

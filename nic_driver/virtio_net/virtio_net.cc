@@ -24,11 +24,13 @@ constexpr uint16_t kTransitional = 0x1000;  // May have modern structures, too.
 constexpr uint32_t kVectors = 3;
 
 // What we make use of; the device offers what it has.
-constexpr uint64_t kWanted = F_CSUM | F_GUEST_CSUM | F_CTRL_GUEST_OFFLOADS |
-                             F_MTU | F_MAC | F_STATUS | F_CTRL_VQ | F_CTRL_RX |
-                             F_EVENT_IDX | F_VERSION_1 | F_ACCESS_PLATFORM |
-                             F_RING_PACKED | F_ORDER_PLATFORM | F_RING_RESET |
-                             F_DEVICE_STATS | F_SPEED_DUPLEX;
+constexpr uint64_t kWanted =
+    F_CSUM | F_GUEST_CSUM | F_CTRL_GUEST_OFFLOADS | F_MTU | F_MAC |
+    F_HOST_TSO4 | F_HOST_TSO6 | F_STATUS | F_CTRL_VQ | F_CTRL_RX | F_EVENT_IDX |
+    F_VERSION_1 | F_ACCESS_PLATFORM | F_RING_PACKED | F_ORDER_PLATFORM |
+    F_RING_RESET | F_DEVICE_STATS | F_SPEED_DUPLEX;
+// A session that may ask for the one may ask for the other (5.1.3.1).
+constexpr uint64_t kSegmentation = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6;
 // What is of use only together with the control queue (5.1.3.1).
 constexpr uint64_t kNeedControl =
     F_CTRL_RX | F_CTRL_GUEST_OFFLOADS | F_DEVICE_STATS;
@@ -160,6 +162,7 @@ absl::Status VirtioNet::Negotiate() {
         "attach: the device has no MAC address (VIRTIO_NET_F_MAC)");
   }
   if (!Has(F_CTRL_VQ)) features_ &= ~kNeedControl;
+  if (!HasAll(kSegmentation)) features_ &= ~(F_HOST_TSO4 | F_HOST_TSO6);
   // Checksums are switched while frames flow, or not at all.
   if (!Has(F_CTRL_GUEST_OFFLOADS)) features_ &= ~F_GUEST_CSUM;
   return absl::OkStatus();
@@ -209,6 +212,12 @@ absl::StatusOr<NicFacts> VirtioNet::ReadFacts() {
   }
   if (Has(F_CSUM)) facts.offloads |= packet_stream::kOffloadTxChecksum;
   if (Has(F_GUEST_CSUM)) facts.offloads |= packet_stream::kOffloadRxChecksum;
+  if (HasAll(kSegmentation)) {
+    // 5.1.6.2.1: the sum is that of the pseudo header, the length included.
+    facts.offloads |= packet_stream::kOffloadTxTcpSegmentation |
+                      packet_stream::kOffloadTxWholeSegments;
+    facts.max_segment_header_bytes = UINT16_MAX;
+  }
   facts.min_tx_frame_bytes = kMinTxFrameBytes;
   facts.max_checksum_position = UINT16_MAX;
   if (context_.device.gone()) return GoneError();
@@ -548,6 +557,19 @@ size_t VirtioNet::TxRoom() const {
   return std::min<size_t>(tx_->room() / 2, tx_free_.size());
 }
 
+// Of a frame that begins with `first`, and asks for something.
+NetHeader VirtioNet::HeaderOf(const TxPiece& first) {
+  const uint8_t gso = first.ipv6 ? NetHeader::GSO_TCPV6 : NetHeader::GSO_TCPV4;
+  return {.flags = NetHeader::NEEDS_CSUM,
+          .gso_type = first.segment_bytes != 0 ? gso : NetHeader::GSO_NONE,
+          .hdr_len = first.header_bytes,
+          .gso_size = first.segment_bytes,
+          .csum_start = first.checksum_start,
+          .csum_offset = static_cast<uint16_t>(first.checksum_position -
+                                               first.checksum_start),
+          .num_buffers = 0};
+}
+
 // 5.1.6.2.
 void VirtioNet::TxSubmit(std::span<const TxPiece> pieces) {
   std::array<Segment, 1 + kMaxFramePieces> segments;
@@ -560,15 +582,8 @@ void VirtioNet::TxSubmit(std::span<const TxPiece> pieces) {
       size_t header = tx_slots_.size();  // The shared one.
       if (piece.checksum) {
         header = cookie;
-        memory_.As<NetHeader>(tx_headers_ + header * kHeaderBytes, 1)[0] = {
-            .flags = NetHeader::NEEDS_CSUM,
-            .gso_type = 0,
-            .hdr_len = 0,
-            .gso_size = 0,
-            .csum_start = piece.checksum_start,
-            .csum_offset = static_cast<uint16_t>(piece.checksum_position -
-                                                 piece.checksum_start),
-            .num_buffers = 0};
+        memory_.As<NetHeader>(tx_headers_ + header * kHeaderBytes, 1)[0] =
+            HeaderOf(piece);
       }
       segments[0] = {memory_.iova(tx_headers_ + header * kHeaderBytes),
                      sizeof(NetHeader), false};

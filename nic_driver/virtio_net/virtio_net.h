@@ -22,13 +22,19 @@
 // A queue's completions may come in any order; they are passed on in that
 // order.
 //
-// Not here, because: TCP segmentation (a session's pseudo header sum leaves the
-// length out, as Intel's cards want it; virtio's has it in, and nobody here may
-// touch the frame), receive coalescing (the session has no flag for it), VLAN
-// filter (all tags pass without it), multi-queue (QEMU's device has it over
-// TAPs only, so that nobody but our own model could judge it), announcements
-// (the platform's business), indirect descriptors (chains are short, and each
-// would cost the device another read).
+// TCP segmentation (VIRTIO_NET_F_HOST_TSO4 and 6) wants the headers of one
+// large packet, and nobody here may touch the frame: sessions are told so
+// (kOffloadTxWholeSegments).
+//
+// Not here, because: segments of others (VIRTIO_NET_F_GUEST_TSO4 and 6: a
+// session's descriptor cannot say of a received frame how it is to be cut up
+// again, and a client that forwards it would have to know; without these
+// features the device's host cuts it up), UDP segmentation (no session asks for
+// it), ECN in segments (VIRTIO_NET_F_HOST_ECN: neither), VLAN filter (all tags
+// pass without it), multi-queue (QEMU's device has it over TAPs only, so that
+// nobody but our own model could judge it), announcements (the platform's
+// business), indirect descriptors (chains are short, and each would cost the
+// device another read).
 #ifndef BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 #define BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 
@@ -105,6 +111,9 @@ class VirtioNet final : public SingleQueueDriver {
   explicit VirtioNet(const DriverContext& context) : context_(context) {}
 
   bool Has(uint64_t feature) const { return (features_ & feature) != 0; }
+  bool HasAll(uint64_t features) const {
+    return (features_ & features) == features;
+  }
 
   absl::Status FindStructures();
   Task<absl::Status> Reset();
@@ -120,6 +129,7 @@ class VirtioNet final : public SingleQueueDriver {
                  uint32_t vector);
   void Notify(uint16_t queue);
 
+  static virtio_net::NetHeader HeaderOf(const TxPiece& first);
   uint32_t PiecesOf(uint32_t mtu) const;
   uint32_t RxVector() const { return 0; }
   uint32_t TxVector() const { return 1; }

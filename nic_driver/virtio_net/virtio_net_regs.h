@@ -56,6 +56,8 @@ constexpr uint64_t F_GUEST_CSUM = Feature(1);
 constexpr uint64_t F_CTRL_GUEST_OFFLOADS = Feature(2);
 constexpr uint64_t F_MTU = Feature(3);
 constexpr uint64_t F_MAC = Feature(5);
+constexpr uint64_t F_HOST_TSO4 = Feature(11);
+constexpr uint64_t F_HOST_TSO6 = Feature(12);
 constexpr uint64_t F_STATUS = Feature(16);
 constexpr uint64_t F_CTRL_VQ = Feature(17);
 constexpr uint64_t F_CTRL_RX = Feature(18);
@@ -80,6 +82,9 @@ constexpr uint16_t kQueues = 3;
 struct NetHeader {
   static constexpr uint8_t NEEDS_CSUM = 1;
   static constexpr uint8_t DATA_VALID = 2;
+  static constexpr uint8_t GSO_NONE = 0;
+  static constexpr uint8_t GSO_TCPV4 = 1;
+  static constexpr uint8_t GSO_TCPV6 = 4;
 
   uint8_t flags;
   uint8_t gso_type;

@@ -279,6 +279,33 @@ TEST_F(VirtioNetTest, SendsPiecesAsOneFrame) {
   EXPECT_EQ(driver_->TxReap(done), 3u);
 }
 
+// A segment's header says where it is to be cut; what the frame holds is the
+// client's affair, and it is told what that must be.
+TEST_F(VirtioNetTest, AsksForSegments) {
+  Up();
+  EXPECT_NE(facts_.offloads & packet_stream::kOffloadTxTcpSegmentation, 0u);
+  EXPECT_NE(facts_.offloads & packet_stream::kOffloadTxWholeSegments, 0u);
+  constexpr uint16_t kBytes = 54 + 1500;
+  const uint8_t headers[] = {
+      0x45, 0, (kBytes - 14) >> 8, (kBytes - 14) & 0xff, 0, 0, 0, 0, 64, 6};
+  std::memset(frames_.data(), 0, kBytes);
+  frames_.data()[12] = 0x08;
+  std::copy(std::begin(headers), std::end(headers), frames_.data() + 14);
+  frames_.data()[34 + 12] = 0x50;
+  driver_->TxSubmit({{{.iova = kFrames,
+                       .length = kBytes,
+                       .checksum = true,
+                       .checksum_start = 34,
+                       .checksum_position = 34 + 16,
+                       .segment_bytes = 1000,
+                       .header_bytes = 54,
+                       .frame_bytes = kBytes}}});
+  ASSERT_EQ(network_.sent.size(), 2u);
+  EXPECT_EQ(network_.sent[0].size(), 54u + 1000);
+  EXPECT_EQ(network_.sent[1].size(), 54u + 500);
+  EXPECT_EQ(counters_.tx_bad, 0u);
+}
+
 // Stop leaves nothing with the device, and says what was on its way.
 TEST_F(VirtioNetTest, S4_AfterStopTheDeviceHasNothing) {
   Up();

@@ -147,6 +147,7 @@ bool CommonConfig::FeaturesMakeSense() const {
          (driver_features_ & kVersion1) != 0 &&
          (driver_features_ & kAccessPlatform) != 0 &&
          // 5.1.3.1.
+         needs(kHostTso4, kCsum) && needs(kHostTso6, kCsum) &&
          needs(kCtrlRx, kCtrlVq) && needs(kCtrlGuestOffloads, kCtrlVq) &&
          needs(kDeviceStats, kCtrlVq);
 }

@@ -113,7 +113,7 @@ bool VirtioNet::Transmit() {
   Virtqueue* queue = queues_[kTxQueue].get();
   if (!running() || queue == nullptr) return false;
   Transmitter::Outcome outcome = transmitter_.Process(
-      *queue, *network_, kBudget, link_up_, common_.Has(kCsum));
+      *queue, *network_, kBudget, link_up_, common_.features());
   if (outcome == Transmitter::Outcome::kIdle) {
     queue->AskForKick();
     // One may have come before the driver saw that we wait.

@@ -2,10 +2,10 @@
 //
 // Source: Virtio 1.2. Split and packed rings, event indices, indirect
 // descriptors, mergeable receive buffers, checksum offload both ways, link,
-// MTU, control queue (receive modes, MAC table, offloads), ring reset; of 1.4
-// the receive queue's statistics. It is behind an IOMMU, and insists that its
-// driver knows (VIRTIO_F_ACCESS_PLATFORM). Not modelled: INTx (MSI-X only),
-// segmentation, RSS, VLAN filtering, announcements.
+// MTU, TCP segmentation, control queue (receive modes, MAC table, offloads),
+// ring reset; of 1.4 the receive queue's statistics. It is behind an IOMMU, and
+// insists that its driver knows (VIRTIO_F_ACCESS_PLATFORM). Not modelled: INTx
+// (MSI-X only), segments to the host, RSS, VLAN filtering, announcements.
 #ifndef BULKHEAD_NIC_MODEL_VIRTIO_NET_DEVICE_H_
 #define BULKHEAD_NIC_MODEL_VIRTIO_NET_DEVICE_H_
 

@@ -46,6 +46,7 @@ TEST(Negotiation, AcceptsOnlyWhatMakesSense) {
       {"round the IOMMU", kPlain & ~kAccessPlatform, false},
       {"never offered", kPlain | Feature(37), false},
       {"modes without a queue", kPlain & ~kCtrlVq, false},
+      {"segments without checksums", kPlain | kHostTso4, false},
       {"statistics without a queue",
        (kPlain | kDeviceStats) & ~(kCtrlVq | kCtrlRx), false},
   };
@@ -149,6 +150,115 @@ TEST(Transmit, S8_BadFramesAreCountedAndGivenBack) {
   EXPECT_EQ(bench.UsedIndex(kTxQueue), 4);
   EXPECT_EQ(bench.counters.dma_faults, 1u);
   EXPECT_EQ(bench.Status() & kNeedsReset, 0) << "the ring itself is good";
+}
+
+// A TCP packet of `payload` bytes for the NIC to cut up, with the lengths of
+// one packet and their sum in the pseudo header's, and its header.
+constexpr uint16_t kMss = 1000;
+struct Packet {
+  NetHeader header;
+  Frame frame;
+};
+Packet TcpPacket(bool ipv6, size_t payload) {
+  const size_t tcp = ipv6 ? 54 : 34;
+  Packet packet;
+  packet.header = {.flags = kNeedsCsum,
+                   .gso_type = ipv6 ? kGsoTcpv6 : kGsoTcpv4,
+                   .hdr_len = static_cast<uint16_t>(tcp + 20),
+                   .gso_size = kMss,
+                   .csum_start = static_cast<uint16_t>(tcp),
+                   .csum_offset = 16};
+  Frame& frame = packet.frame;
+  frame = TestFrame(tcp + 20 + payload, 0);
+  const auto put = [&frame](size_t at, size_t value) {
+    frame[at] = static_cast<uint8_t>(value >> 8);
+    frame[at + 1] = static_cast<uint8_t>(value);
+  };
+  put(12, ipv6 ? 0x86dd : 0x0800);
+  frame[14] = ipv6 ? 0x60 : 0x45;
+  put(ipv6 ? 18 : 16, frame.size() - (ipv6 ? 54 : 14));
+  frame[ipv6 ? 20 : 23] = 6;
+  frame[ipv6 ? 22 : 26] = 10;  // An address.
+  frame[tcp + 12] = 0x50;
+  frame[tcp + 13] = 0x19;  // FIN, PSH, ACK.
+  const auto addresses =
+      std::span(frame).subspan(ipv6 ? 22 : 26, ipv6 ? 32 : 8);
+  put(tcp + 16,
+      OnesSum(addresses, 6 + static_cast<uint32_t>(frame.size() - tcp)));
+  for (size_t i = 0; i < payload; ++i) {
+    frame[tcp + 20 + i] = static_cast<uint8_t>(i ^ i >> 8);
+  }
+  return packet;
+}
+
+// 5.1.6.2: one packet becomes frames whose lengths, sums and flags are their
+// own, also when the network is busy in the middle of it.
+TEST(Transmit, S8_SegmentsTcp) {
+  constexpr size_t kPayload = 1500;
+  for (const bool ipv6 : {false, true}) {
+    TestBench bench;
+    bench.BringUp(kPlain | kCsum | kHostTso4 | kHostTso6);
+    const Packet packet = TcpPacket(ipv6, kPayload);
+    bench.network.busy_after = 1;
+    QueueTx(bench, packet.header, packet.frame);
+    EXPECT_EQ(bench.UsedIndex(kTxQueue), 0);
+    bench.network.busy_after = SIZE_MAX;
+    bench.nic->ResumeSend();
+    EXPECT_EQ(bench.UsedIndex(kTxQueue), 1);
+    ASSERT_EQ(bench.network.sent.size(), 2u);
+    const size_t headers = packet.header.hdr_len;
+    for (size_t i = 0; i < 2; ++i) {
+      const Frame& frame = bench.network.sent[i];
+      const RxChecksum sums = CheckFrame(frame);
+      EXPECT_TRUE(sums.l4_checked && sums.l4_good) << ipv6 << i;
+      EXPECT_EQ(sums.ip_good, !ipv6);
+      EXPECT_EQ(frame.size(), headers + (i == 0 ? kMss : kPayload - kMss));
+      EXPECT_EQ(frame[headers - 7], i == 0 ? 0x10 : 0x19) << "flags";
+      EXPECT_EQ(frame[headers - 14] << 8 | frame[headers - 13],
+                static_cast<int>(i * kMss));
+      EXPECT_TRUE(std::equal(frame.begin() + headers, frame.end(),
+                             packet.frame.begin() + headers + i * kMss));
+    }
+    EXPECT_EQ(bench.counters.tx_frames, 2u);
+    EXPECT_EQ(bench.counters.tx_bad, 0u);
+  }
+}
+
+// What is not the packet that its header says, or was not negotiated, is
+// counted, given back, and not sent.
+TEST(Transmit, S7_S8_BadSegmentsAreCountedAndGivenBack) {
+  const struct {
+    const char* what;
+    void (*spoil)(Packet& packet);
+  } kCases[] = {
+      {"no checksum", [](Packet& p) { p.header.flags = 0; }},
+      {"another field", [](Packet& p) { p.header.csum_offset = 6; }},
+      {"no size", [](Packet& p) { p.header.gso_size = 0; }},
+      {"longer than a frame", [](Packet& p) { p.header.gso_size = 65535; }},
+      {"the other kind", [](Packet& p) { p.header.gso_type = kGsoTcpv6; }},
+      {"no kind", [](Packet& p) { p.header.gso_type = 3; }},
+      {"TCP elsewhere", [](Packet& p) { p.header.csum_start = 36; }},
+      {"TCP outside", [](Packet& p) { p.header.csum_start = 65535; }},
+      {"no length", [](Packet& p) { p.frame[16] = p.frame[17] = 0; }},
+      {"short TCP", [](Packet& p) { p.frame[46] = 0x40; }},
+      {"TCP to the end", [](Packet& p) { p.frame.resize(54); }},
+      {"UDP", [](Packet& p) { p.frame[23] = 17; }},
+  };
+  for (const auto& c : kCases) {
+    TestBench bench;
+    bench.BringUp(kPlain | kCsum | kHostTso4 | kHostTso6);
+    Packet packet = TcpPacket(false, 1500);
+    c.spoil(packet);
+    QueueTx(bench, packet.header, packet.frame);
+    EXPECT_EQ(bench.counters.tx_bad, 1u) << c.what;
+    EXPECT_EQ(bench.UsedIndex(kTxQueue), 1) << c.what;
+    EXPECT_TRUE(bench.network.sent.empty()) << c.what;
+  }
+  TestBench bench;
+  bench.BringUp(kPlain | kCsum | kHostTso6);
+  const Packet packet = TcpPacket(false, 1500);
+  QueueTx(bench, packet.header, packet.frame);
+  EXPECT_EQ(bench.counters.tx_bad, 1u) << "not negotiated";
 }
 
 TEST(Receive, WritesHeaderAndFrame) {

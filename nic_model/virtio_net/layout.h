@@ -49,6 +49,8 @@ constexpr uint64_t kGuestCsum = Feature(1);
 constexpr uint64_t kCtrlGuestOffloads = Feature(2);
 constexpr uint64_t kMtu = Feature(3);
 constexpr uint64_t kMac = Feature(5);
+constexpr uint64_t kHostTso4 = Feature(11);
+constexpr uint64_t kHostTso6 = Feature(12);
 constexpr uint64_t kMrgRxbuf = Feature(15);
 constexpr uint64_t kStatus = Feature(16);
 constexpr uint64_t kCtrlVq = Feature(17);
@@ -63,9 +65,10 @@ constexpr uint64_t kDeviceStats = Feature(50);
 constexpr uint64_t kSpeedDuplex = Feature(63);
 
 constexpr uint64_t kOffered =
-    kCsum | kGuestCsum | kCtrlGuestOffloads | kMtu | kMac | kMrgRxbuf |
-    kStatus | kCtrlVq | kCtrlRx | kIndirectDesc | kEventIdx | kVersion1 |
-    kAccessPlatform | kRingPacked | kRingReset | kDeviceStats | kSpeedDuplex;
+    kCsum | kGuestCsum | kCtrlGuestOffloads | kMtu | kMac | kHostTso4 |
+    kHostTso6 | kMrgRxbuf | kStatus | kCtrlVq | kCtrlRx | kIndirectDesc |
+    kEventIdx | kVersion1 | kAccessPlatform | kRingPacked | kRingReset |
+    kDeviceStats | kSpeedDuplex;
 
 // Without which our own driver refuses.
 constexpr uint64_t kBare = kVersion1 | kAccessPlatform | kMac;
@@ -128,6 +131,9 @@ struct NetHeader {
 static_assert(sizeof(NetHeader) == 12);
 constexpr uint8_t kNeedsCsum = 1;
 constexpr uint8_t kDataValid = 2;
+constexpr uint8_t kGsoNone = 0;
+constexpr uint8_t kGsoTcpv4 = 1;
+constexpr uint8_t kGsoTcpv6 = 4;
 
 // 5.1.6.5: control commands.
 constexpr uint8_t kClassRx = 0;

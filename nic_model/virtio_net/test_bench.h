@@ -24,6 +24,7 @@ using Frame = std::vector<uint8_t>;
 class RecordingNetwork : public Network {
  public:
   SendResult Send(std::span<uint8_t> frame) override {
+    if (sent.size() >= busy_after) return SendResult::kBusy;
     if (answer == SendResult::kSent) {
       sent.emplace_back(frame.begin(), frame.end());
     }
@@ -31,6 +32,7 @@ class RecordingNetwork : public Network {
   }
   std::vector<Frame> sent;
   SendResult answer = SendResult::kSent;
+  size_t busy_after = SIZE_MAX;  // Frames.
 };
 
 // Memory, from kIova on: for each queue a page of descriptors, one for the
