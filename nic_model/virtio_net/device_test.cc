@@ -47,6 +47,7 @@ TEST(Negotiation, AcceptsOnlyWhatMakesSense) {
       {"never offered", kPlain | Feature(37), false},
       {"modes without a queue", kPlain & ~kCtrlVq, false},
       {"segments without checksums", kPlain | kHostTso4, false},
+      {"pairs without a queue", (kPlain | kMq) & ~(kCtrlVq | kCtrlRx), false},
       {"statistics without a queue",
        (kPlain | kDeviceStats) & ~(kCtrlVq | kCtrlRx), false},
   };
@@ -331,6 +332,146 @@ TEST(Control, FiltersAsItIsTold) {
   EXPECT_EQ(bench.Command(kClassMac, kMacTableSet, table), kOk);
   bench.Receive(group);
   EXPECT_EQ(bench.counters.rx_filtered, 2u);
+}
+
+// ---- Several queue pairs (5.1.6.5.6.1).
+
+constexpr uint64_t kSeveral = kPlain | kMq;
+
+uint8_t SetPairs(TestBench& bench, uint16_t pairs) {
+  const uint8_t data[] = {static_cast<uint8_t>(pairs),
+                          static_cast<uint8_t>(pairs >> 8)};
+  return bench.Command(kClassMq, kVqPairsSet, data);
+}
+
+// A TCP frame of a flow, from us or to us.
+Frame FlowFrame(uint8_t flow, bool to_nic) {
+  Frame frame = TestFrame(64);
+  if (!to_nic) std::swap_ranges(&frame[0], &frame[6], &frame[6]);
+  const uint8_t header[] = {0x08, 0x00, 0x45, 0, 0, 50, 0, 0, 0, 0, 64, 6};
+  std::copy(std::begin(header), std::end(header), &frame[12]);
+  const uint8_t us[] = {10, 0, 0, 1}, them[] = {10, 0, 0, 2};
+  std::copy(std::begin(us), std::end(us), &frame[to_nic ? 30 : 26]);
+  std::copy(std::begin(them), std::end(them), &frame[to_nic ? 26 : 30]);
+  frame[to_nic ? 37 : 35] = 80;    // Our port,
+  frame[to_nic ? 35 : 37] = flow;  // and theirs.
+  return frame;
+}
+
+void SendOn(TestBench& bench, uint16_t pair, const Frame& frame) {
+  const auto queue = static_cast<uint16_t>(TxQueueOf(pair));
+  const auto first =
+      static_cast<uint16_t>(bench.UsedIndex(queue) * 2 % TestBench::kSize);
+  bench.At<NetHeader>(TestBench::Buffer(200)) = {};
+  std::memcpy(&bench.At<uint8_t>(TestBench::Buffer(201)), frame.data(),
+              frame.size());
+  bench.Describe(queue, first, TestBench::Buffer(200), kHeader, kNext,
+                 static_cast<uint16_t>(first + 1));
+  bench.Describe(queue, static_cast<uint16_t>(first + 1),
+                 TestBench::Buffer(201), static_cast<uint32_t>(frame.size()),
+                 0);
+  bench.MakeAvailable(queue, first);
+  bench.Kick(queue);
+}
+
+// The queues of a driver that negotiated more pairs; one that did not has but
+// three.
+TEST(Pairs, AreThereOnceNegotiated) {
+  for (const bool several : {false, true}) {
+    TestBench bench;
+    ASSERT_TRUE(bench.Negotiate(several ? kSeveral : kPlain));
+    EXPECT_EQ(bench.Read(kDeviceOffset + kConfigMaxPairs, 2), kMaxPairs);
+    const auto size_of = [&bench](uint32_t index) {
+      bench.Write(kQueueSelect, 2, index);
+      return bench.Read(kQueueSize, 2);
+    };
+    EXPECT_EQ(size_of(1), kMaxQueueSize);
+    EXPECT_EQ(size_of(2), several ? kMaxQueueSize : kControlQueueSize);
+    EXPECT_EQ(size_of(15), several ? kMaxQueueSize : 0u);
+    EXPECT_EQ(size_of(16), several ? kControlQueueSize : 0u);
+    EXPECT_EQ(size_of(17), 0u);
+  }
+}
+
+TEST(Pairs, S7_AreSetWithinWhatIsThere) {
+  TestBench bench;
+  bench.BringUp(kSeveral, 3);
+  EXPECT_EQ(SetPairs(bench, 0), kError);
+  EXPECT_EQ(SetPairs(bench, kMaxPairs + 1), kError);
+  EXPECT_EQ(SetPairs(bench, 0x8000), kError);
+  EXPECT_EQ(SetPairs(bench, 4), kError) << "its queues are off";
+  EXPECT_EQ(bench.Command(kClassMq, kVqPairsSet, {}), kError);
+  EXPECT_EQ(SetPairs(bench, 3), kOk);
+  EXPECT_EQ(SetPairs(bench, 1), kOk);
+  TestBench single;
+  single.BringUp();
+  EXPECT_EQ(SetPairs(single, 1), kError) << "not negotiated";
+}
+
+// A flow comes to where the driver last sent a frame of it; others are spread.
+TEST(Pairs, S8_FlowsFollowTheDriver) {
+  TestBench bench;
+  bench.BringUp(kSeveral, 2);
+  for (uint16_t i = 0; i < 15; ++i) {
+    bench.PostRx(i, TestBench::kBufferBytes, RxQueueOf(0));
+    bench.PostRx(static_cast<uint16_t>(16 + i), TestBench::kBufferBytes,
+                 RxQueueOf(1));
+  }
+  const auto came = [&bench](uint16_t pair) {
+    return bench.UsedIndex(static_cast<uint16_t>(RxQueueOf(pair)));
+  };
+  bench.Receive(FlowFrame(1, true));
+  EXPECT_EQ(came(0), 1) << "one pair until more are set";
+  SendOn(bench, 1, FlowFrame(1, false));
+  EXPECT_TRUE(bench.network.sent.empty()) << "that pair is off";
+  ASSERT_EQ(SetPairs(bench, 2), kOk);
+  bench.Kick(TxQueueOf(1));
+  ASSERT_EQ(bench.network.sent.size(), 1u);
+  bench.Receive(FlowFrame(1, true));
+  EXPECT_EQ(came(1), 1);
+  SendOn(bench, 0, FlowFrame(1, false));
+  bench.Receive(FlowFrame(1, true));
+  EXPECT_EQ(came(0), 2);
+  for (uint8_t flow = 10; flow < 20; ++flow) {
+    bench.Receive(FlowFrame(flow, true));
+  }
+  EXPECT_GT(came(0), 2);
+  EXPECT_GT(came(1), 1);
+  EXPECT_EQ(came(0) + came(1), 13);
+  const int first = came(0);
+  bench.Receive(TestFrame(60));
+  EXPECT_EQ(came(0), first + 1) << "no flow: the first";
+  // The second is off again, and a reset leaves one.
+  ASSERT_EQ(SetPairs(bench, 1), kOk);
+  bench.Receive(FlowFrame(11, true));
+  EXPECT_EQ(came(0) + came(1), 15);
+  EXPECT_EQ(RxSum(bench.counters), bench.counters.rx_offered);
+}
+
+// Of each receive queue, as many as are asked for in one command.
+TEST(Pairs, S8_StatisticsAreOfEachQueue) {
+  TestBench bench;
+  bench.BringUp(kSeveral | kDeviceStats, 2);
+  ASSERT_EQ(SetPairs(bench, 2), kOk);
+  SendOn(bench, 1, FlowFrame(1, false));
+  for (int i = 0; i < 1000; ++i) bench.Receive(FlowFrame(1, true));
+  EXPECT_GT(bench.counters.rx_missed, 0u);
+  std::vector<uint8_t> ask(32);
+  ask[16] = RxQueueOf(1);
+  ask[8] = ask[24] = kStatsRxBasic;
+  std::vector<uint8_t> reply = bench.Ask(kClassStats, kStatsGet, ask, 2 * 56);
+  EXPECT_EQ(reply.back(), kOk);
+  const auto drops = [&reply](size_t queue) {
+    uint64_t value;
+    std::memcpy(&value, &reply[queue * 56 + 8 + 4 * 8], 8);
+    return value;
+  };
+  EXPECT_EQ(drops(0), 0u);
+  EXPECT_EQ(drops(1), bench.counters.rx_missed);
+  ask[16] = RxQueueOf(kMaxPairs);
+  EXPECT_EQ(bench.Ask(kClassStats, kStatsGet, ask, 2 * 56).back(), kError);
+  ask[16] = TxQueueOf(0);
+  EXPECT_EQ(bench.Ask(kClassStats, kStatsGet, ask, 2 * 56).back(), kError);
 }
 
 TEST(Control, S7_NonsenseIsRefused) {

@@ -109,6 +109,7 @@ bool Transmitter::SendOnWire(Network& network, std::span<uint8_t> frame,
     return true;
   }
   const size_t bytes = frame.size();
+  steering_.Learn(frame, pair_);
   switch (network.Send(frame)) {
     case SendResult::kBusy:
       return false;

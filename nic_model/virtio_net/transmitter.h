@@ -12,6 +12,7 @@
 #include "nic_model/dma_map.h"
 #include "nic_model/network/network.h"
 #include "nic_model/virtio_net/segmentation.h"
+#include "nic_model/virtio_net/steering.h"
 #include "nic_model/virtio_net/virtqueue.h"
 
 namespace bulkhead::nic_model::virtio_net {
@@ -21,8 +22,10 @@ namespace bulkhead::nic_model::virtio_net {
 // outside the DMA map, is given back and counted bad.
 class Transmitter {
  public:
-  Transmitter(DmaMap& dma, PortCounters& counters)
-      : dma_(dma), counters_(counters) {}
+  // Of queue pair `pair`. All outlive it.
+  Transmitter(DmaMap& dma, PortCounters& counters, Steering& steering,
+              uint32_t pair)
+      : dma_(dma), counters_(counters), steering_(steering), pair_(pair) {}
 
   enum class Outcome : uint8_t {
     kIdle,    // Nothing more to send.
@@ -52,6 +55,8 @@ class Transmitter {
 
   DmaMap& dma_;
   PortCounters& counters_;
+  Steering& steering_;
+  const uint32_t pair_;
   Chain chain_;
   std::array<uint8_t, kMaxSegmentedBytes> frame_;
   size_t bytes_ = 0;
