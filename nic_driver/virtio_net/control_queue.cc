@@ -19,8 +19,6 @@ constexpr uint8_t CTRL_MAC = 1;
 constexpr uint8_t MAC_TABLE_SET = 0;
 constexpr uint8_t CTRL_MQ = 4;
 constexpr uint8_t MQ_VQ_PAIRS_SET = 0;
-constexpr uint8_t CTRL_GUEST_OFFLOADS = 5;
-constexpr uint8_t GUEST_OFFLOADS_SET = 0;
 constexpr uint8_t CTRL_STATS = 8;  // Version 1.4.
 constexpr uint8_t STATS_GET = 1;
 constexpr uint8_t ACK_OK = 0;
@@ -79,12 +77,6 @@ bool ControlQueue::SetMulticast(std::span<const MacAddress> addresses) {
   Put(data, 4, static_cast<uint32_t>(count));
   for (size_t i = 0; i < count; ++i) Put(data, 8 + 6 * i, addresses[i]);
   return Send(CTRL_MAC, MAC_TABLE_SET, std::span(data).first(8 + 6 * count));
-}
-
-bool ControlQueue::SetRxChecksum(bool on) {
-  std::array<uint8_t, 8> data;
-  Put(data, 0, on ? F_GUEST_CSUM : uint64_t{0});
-  return Send(CTRL_GUEST_OFFLOADS, GUEST_OFFLOADS_SET, data);
 }
 
 bool ControlQueue::SetPairs(uint16_t pairs) {

@@ -42,7 +42,6 @@ class ControlQueue {
   bool SetPromiscuous(bool on);
   bool SetAllMulticast(bool on);
   bool SetMulticast(std::span<const MacAddress> addresses);
-  bool SetRxChecksum(bool on);
   // How many queue pairs are in use (5.1.6.5.6.1).
   bool SetPairs(uint16_t pairs);
   // Of the receive queues of so many pairs.

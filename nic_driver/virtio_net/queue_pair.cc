@@ -155,22 +155,16 @@ size_t QueuePair::EmitFrame(const Completion& completion,
   const bool good = completion.bytes > sizeof(NetHeader) &&
                     left <= uint64_t{buffers} * rx_buffer_bytes_ &&
                     left <= UINT16_MAX;
-  // Acquired with the completion.
-  const uint8_t flags =
-      memory_->As<NetHeader>(rx_headers_ + cookie * kHeaderBytes, 1)[0].flags;
   const uint32_t pieces =
       good ? (left + rx_buffer_bytes_ - 1) / rx_buffer_bytes_ : 1;
   for (uint32_t i = 0; i < pieces; ++i) {
     const uint32_t length = std::min(left, rx_buffer_bytes_);
-    // NEEDS_CSUM: it never crossed a wire, and its checksum is not complete;
-    // what it covers is as good as if it had been verified (5.1.6.4.1).
-    out[i] = {
-        .buffer = buffer[i].buffer,
-        .length = static_cast<uint16_t>(good ? length : 0),
-        .more = i + 1 < pieces,
-        .checksum_good = rx_checksum_ && (flags & (NetHeader::DATA_VALID |
-                                                   NetHeader::NEEDS_CSUM)) != 0,
-        .status = good ? RxStatus::kGood : RxStatus::kDeviceError};
+    // What the header says is not looked at: without VIRTIO_NET_F_GUEST_CSUM it
+    // says nothing (5.1.6.4.2).
+    out[i] = {.buffer = buffer[i].buffer,
+              .length = static_cast<uint16_t>(good ? length : 0),
+              .more = i + 1 < pieces,
+              .status = good ? RxStatus::kGood : RxStatus::kDeviceError};
     left -= length;
   }
   for (uint32_t i = pieces; i < buffers; ++i) rx_spares_.push_back(buffer[i]);

@@ -82,7 +82,6 @@ class alignas(64) QueuePair final : public Queue {
 
   // Of what size buffers are, and what they are to hold.
   void Expect(uint32_t rx_buffer_bytes, uint32_t mtu);
-  void set_rx_checksum(bool on) { rx_checksum_ = on; }
   // Whether chains of another length are wanted.
   bool Fits(uint32_t mtu) const { return PiecesOf(mtu) == rx_chain_; }
   // They will be; those that the device has serve on.
@@ -149,7 +148,6 @@ class alignas(64) QueuePair final : public Queue {
   uint32_t rx_buffer_bytes_ = 2048;
   uint32_t rx_chain_ = 1;      // Session buffers in a new chain.
   uint32_t rx_chain_max_ = 1;  // In any.
-  bool rx_checksum_ = false;
   std::vector<RxSlot> rx_slots_;
   std::vector<RxBuffer> rx_buffers_;
   std::vector<uint16_t> rx_free_;  // Cookies.

@@ -26,15 +26,14 @@ constexpr uint32_t kLeastVectors = 2;
 
 // What we make use of; the device offers what it has.
 constexpr uint64_t kWanted =
-    F_CSUM | F_GUEST_CSUM | F_CTRL_GUEST_OFFLOADS | F_MTU | F_MAC |
-    F_HOST_TSO4 | F_HOST_TSO6 | F_STATUS | F_CTRL_VQ | F_CTRL_RX | F_MQ |
-    F_EVENT_IDX | F_VERSION_1 | F_ACCESS_PLATFORM | F_RING_PACKED |
-    F_ORDER_PLATFORM | F_RING_RESET | F_DEVICE_STATS | F_SPEED_DUPLEX;
+    F_CSUM | F_MTU | F_MAC | F_HOST_TSO4 | F_HOST_TSO6 | F_STATUS | F_CTRL_VQ |
+    F_CTRL_RX | F_MQ | F_EVENT_IDX | F_VERSION_1 | F_ACCESS_PLATFORM |
+    F_RING_PACKED | F_ORDER_PLATFORM | F_RING_RESET | F_DEVICE_STATS |
+    F_SPEED_DUPLEX;
 // A session that may ask for the one may ask for the other (5.1.3.1).
 constexpr uint64_t kSegmentation = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6;
 // What is of use only together with the control queue (5.1.3.1).
-constexpr uint64_t kNeedControl =
-    F_CTRL_RX | F_CTRL_GUEST_OFFLOADS | F_MQ | F_DEVICE_STATS;
+constexpr uint64_t kNeedControl = F_CTRL_RX | F_MQ | F_DEVICE_STATS;
 
 // The specification sets no limit; a device that takes longer to become quiet
 // than a PCIe function-level reset may take is broken.
@@ -178,8 +177,6 @@ absl::Status VirtioNet::ReadFeatures() {
   }
   if (!Has(F_CTRL_VQ)) features_ &= ~kNeedControl;
   if (!HasAll(kSegmentation)) features_ &= ~(F_HOST_TSO4 | F_HOST_TSO6);
-  // Checksums are switched while frames flow, or not at all.
-  if (!Has(F_CTRL_GUEST_OFFLOADS)) features_ &= ~F_GUEST_CSUM;
   return absl::OkStatus();
 }
 
@@ -272,7 +269,6 @@ absl::StatusOr<NicFacts> VirtioNet::ReadFacts() {
     facts.max_mtu = std::min(kMaxMtu, config_regs_->Read<MTU>().bits());
   }
   if (Has(F_CSUM)) facts.offloads |= packet_stream::kOffloadTxChecksum;
-  if (Has(F_GUEST_CSUM)) facts.offloads |= packet_stream::kOffloadRxChecksum;
   if (HasAll(kSegmentation)) {
     // 5.1.6.2.1: the sum is that of the pseudo header, the length included.
     facts.offloads |= packet_stream::kOffloadTxTcpSegmentation |
@@ -359,12 +355,10 @@ absl::Status VirtioNet::Configure(const NicConfig& config) {
   const NicConfig old = std::exchange(config_, config);
   if (!started_) return absl::OkStatus();
   if (old.promiscuous != config.promiscuous ||
-      old.multicast != config.multicast ||
-      old.rx_checksum != config.rx_checksum) {
+      old.multicast != config.multicast) {
     SendConfig();
   }
   for (uint32_t i = 0; i < running_; ++i) {
-    pairs_[i].set_rx_checksum(config.rx_checksum);
     if (!pairs_[i].Fits(config.mtu)) RebuildRx(i);
   }
   return absl::OkStatus();
@@ -377,9 +371,6 @@ void VirtioNet::SendConfig() {
   TakeStatistics();
   resend_config_ = false;
   if (Has(F_CTRL_RX)) SendFilter();
-  if (Has(F_GUEST_CSUM) && !control_->SetRxChecksum(config_.rx_checksum)) {
-    resend_config_ = true;
-  }
   // What found no slot is sent again when the answers are in.
   if (resend_config_) control_->queue().ArmInterrupt();
   PublishControl();
@@ -408,7 +399,6 @@ Task<absl::StatusOr<LinkStatus>> VirtioNet::Start(uint32_t rx_buffer_bytes,
   running_ = std::clamp(queues, 1u, PairCount());
   for (uint32_t i = 0; i < running_; ++i) {
     pairs_[i].Expect(rx_buffer_bytes, config_.mtu);
-    pairs_[i].set_rx_checksum(config_.rx_checksum);
   }
   CO_RETURN_IF_ERROR(SetFeatures());
   CO_RETURN_IF_ERROR(GoLive());

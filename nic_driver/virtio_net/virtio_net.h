@@ -20,13 +20,17 @@
 // large packet, and nobody here may touch the frame: sessions are told so
 // (kOffloadTxWholeSegments).
 //
-// Not here, because: segments of others (VIRTIO_NET_F_GUEST_TSO4 and 6: a
-// session's descriptor cannot say of a received frame how it is to be cut up
-// again, and a client that forwards it would have to know; without these
-// features the device's host cuts it up), UDP segmentation (no session asks for
-// it), ECN in segments (VIRTIO_NET_F_HOST_ECN: neither), VLAN filter (all tags
-// pass without it), announcements (the platform's business), indirect
-// descriptors (chains are short, and each would cost the device another read).
+// Not here, because: checksums of received frames (VIRTIO_NET_F_GUEST_CSUM:
+// whoever accepts it gets frames of the device's own host whose checksum is yet
+// to be filled in; no descriptor can say so, and a client that checks it, or
+// sends the frame on, would find it wrong), segments of others
+// (VIRTIO_NET_F_GUEST_TSO4 and 6: a session's descriptor cannot say of a
+// received frame how it is to be cut up again, and a client that forwards it
+// would have to know; without these features the device's host cuts it up), UDP
+// segmentation (no session asks for it), ECN in segments
+// (VIRTIO_NET_F_HOST_ECN: neither), VLAN filter (all tags pass without it),
+// announcements (the platform's business), indirect descriptors (chains are
+// short, and each would cost the device another read).
 #ifndef BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 #define BULKHEAD_NIC_DRIVER_VIRTIO_NET_VIRTIO_NET_H_
 

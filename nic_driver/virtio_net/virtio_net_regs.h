@@ -53,8 +53,6 @@ struct DUPLEX : Register<0x10, ReadOnly, uint8_t> {};  // 1: full.
 
 constexpr uint64_t Feature(int bit) { return uint64_t{1} << bit; }
 constexpr uint64_t F_CSUM = Feature(0);
-constexpr uint64_t F_GUEST_CSUM = Feature(1);
-constexpr uint64_t F_CTRL_GUEST_OFFLOADS = Feature(2);
 constexpr uint64_t F_MTU = Feature(3);
 constexpr uint64_t F_MAC = Feature(5);
 constexpr uint64_t F_HOST_TSO4 = Feature(11);
@@ -90,7 +88,6 @@ constexpr uint32_t kMostPairs = 0x7fff;
 
 struct NetHeader {
   static constexpr uint8_t NEEDS_CSUM = 1;
-  static constexpr uint8_t DATA_VALID = 2;
   static constexpr uint8_t GSO_NONE = 0;
   static constexpr uint8_t GSO_TCPV4 = 1;
   static constexpr uint8_t GSO_TCPV6 = 4;

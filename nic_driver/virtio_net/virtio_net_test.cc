@@ -195,6 +195,18 @@ TEST_F(VirtioNetTest, AttachAndStartTellTheNic) {
   EXPECT_LE(device_->reads, 13u);
 }
 
+// What would let the device bring frames whose checksum is yet to be filled in,
+// or that are yet to be cut up, is not accepted: no session can carry them.
+TEST_F(VirtioNetTest, TakesWholeFramesOnly) {
+  Up();
+  device_->Write32(0, model::kDriverFeatureSelect, 0);
+  const uint32_t accepted = device_->Read32(0, model::kDriverFeature);
+  constexpr uint64_t kGuestTso4 = model::Feature(7);
+  constexpr uint64_t kGuestTso6 = model::Feature(8);
+  EXPECT_EQ(accepted & (model::kGuestCsum | kGuestTso4 | kGuestTso6), 0u);
+  EXPECT_NE(accepted & model::kCsum, 0u);
+}
+
 // S3: a device that goes round the IOMMU is not driven.
 TEST_F(VirtioNetTest, S3_RefusesADeviceWithoutAccessPlatform) {
   uint32_t select = 0;
