@@ -8,10 +8,10 @@
 //   tx data           client    tx_buffers × buffer_bytes: frames to send
 //   rx data           provider  rx_buffers × buffer_bytes: frames received
 //
-// A session has one or more lanes, each with rings, doorbells and buffers of its
-// own and served by a thread of its own at either end. Their parts of an area
-// lie one behind the other in it, in whole pages; whatever is said below is of
-// one lane. The status page is the session's.
+// A session has one or more lanes, each with rings, doorbells and buffers of
+// its own and served by a thread of its own at either end. Their parts of an
+// area lie one behind the other in it, in whole pages; whatever is said below
+// is of one lane. The status page is the session's.
 //
 // No consumer index is shared. A submit ring has an entry per buffer, and so
 // has the ack ring of the other direction; a buffer is in at most one of them
@@ -37,7 +37,8 @@ enum DescriptorFlags : uint16_t {
   // copy of the headers before each part of the payload, with lengths,
   // identification, sequence numbers, flags and checksums as they must be. Only
   // the first piece may hold headers. The checksum field holds the pseudo
-  // header's sum without the length, IPv4's total length and checksum are 0.
+  // header's sum without the length, IP's length and IPv4's checksum are 0; all
+  // as if it were one packet where the NIC says kOffloadTxWholeSegments.
   kSegmentTcp4 = 1 << 3,
   kSegmentTcp6 = 1 << 4,
 };
@@ -142,6 +143,9 @@ constexpr size_t kStatusPageBytes = 4096;
 constexpr uint32_t kOffloadTxChecksum = 1 << 0;
 constexpr uint32_t kOffloadRxChecksum = 1 << 1;
 constexpr uint32_t kOffloadTxTcpSegmentation = 1 << 2;
+// With it: what the headers of a segment hold, see kSegmentTcp4. Nobody between
+// the client and the NIC may touch them, so that the client has to know.
+constexpr uint32_t kOffloadTxWholeSegments = 1 << 3;
 
 // Limits that any geometry must keep.
 constexpr uint32_t kMinBuffers = 2;

@@ -11,6 +11,7 @@ namespace {
 
 using packet_stream::kOffloadTxChecksum;
 using packet_stream::kOffloadTxTcpSegmentation;
+using packet_stream::kOffloadTxWholeSegments;
 
 // RFC 768, RFC 9293: where the checksum lies in its header.
 constexpr uint32_t kUdpChecksum = 6;
@@ -53,7 +54,9 @@ TxPath TranslateSegment(const VirtioHeader& header, std::span<uint8_t> head,
       tcp.header_bytes > kMaxSegmentHeaderBytes) {
     return TxPath::kSegmentHere;
   }
-  ForgetLengths(head, tcp, static_cast<uint32_t>(frame_bytes));
+  if ((offloads & kOffloadTxWholeSegments) == 0) {
+    ForgetLengths(head, tcp, static_cast<uint32_t>(frame_bytes));
+  }
   request = {
       .flags = static_cast<uint16_t>(packet_stream::kChecksumNeeded |
                                      (tcp.ipv6 ? packet_stream::kSegmentTcp6

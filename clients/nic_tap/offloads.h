@@ -3,7 +3,8 @@
 //
 // The two differ in one place. A segment that the kernel leaves to be cut up
 // comes with IP's lengths as if it were one packet, and with the TCP length in
-// the pseudo header's sum; a session wants neither (packet_stream/layout.h).
+// the pseudo header's sum; a session wants neither, unless its NIC does
+// (kOffloadTxWholeSegments, packet_stream/layout.h).
 #ifndef BULKHEAD_CLIENTS_NIC_TAP_OFFLOADS_H_
 #define BULKHEAD_CLIENTS_NIC_TAP_OFFLOADS_H_
 

@@ -16,6 +16,7 @@ namespace {
 using packet_stream::kChecksumNeeded;
 using packet_stream::kOffloadTxChecksum;
 using packet_stream::kOffloadTxTcpSegmentation;
+using packet_stream::kOffloadTxWholeSegments;
 using packet_stream::kSegmentTcp4;
 using packet_stream::kSegmentTcp6;
 
@@ -143,6 +144,22 @@ TEST(Offloads, SegmentForTheNic) {
     EXPECT_TRUE(ipv6 || Load16(&frame[24]) == 0);
     EXPECT_TRUE(std::equal(frame.begin() + tcp + 18, frame.end(),
                            before.begin() + tcp + 18));
+  }
+}
+
+// A NIC that wants segments as whole packets gets them as Linux wrote them.
+TEST(Offloads, WholeSegmentForTheNic) {
+  for (const bool ipv6 : {false, true}) {
+    const Shape shape = {.ipv6 = ipv6};
+    std::vector<uint8_t> frame = LinuxSegment(shape);
+    const std::vector<uint8_t> before = frame;
+    TxRequest request;
+    ASSERT_EQ(TranslateTx(SegmentHeader(shape), frame, frame.size(),
+                          kAll | kOffloadTxWholeSegments, request),
+              TxPath::kSend);
+    EXPECT_EQ(request.flags,
+              kChecksumNeeded | (ipv6 ? kSegmentTcp6 : kSegmentTcp4));
+    EXPECT_EQ(frame, before);
   }
 }
 

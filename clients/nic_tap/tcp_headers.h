@@ -26,7 +26,7 @@ struct TcpHeaders {
 [[nodiscard]] bool FindTcpHeaders(std::span<const uint8_t> frame,
                                   uint32_t tcp_start, TcpHeaders& out);
 
-// From the form that Linux uses into the one that a session (and a NIC) does:
+// From the form that Linux uses into the one that most NICs want:
 // takes the length out of the pseudo header's sum, and zeroes IP's length and
 // IPv4's checksum.
 void ForgetLengths(std::span<uint8_t> head, const TcpHeaders& tcp,

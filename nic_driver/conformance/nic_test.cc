@@ -79,14 +79,16 @@ std::vector<uint8_t> UdpFrame() {
 }
 
 // The NIC fills in the checksum that the session asks for, and says of what it
-// receives that the checksum is right; only when it is configured to.
+// receives that the checksum is right, if it offers that; only when it is
+// configured to.
 TEST_F(Conformance, OffloadsChecksums) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
-  if ((platform_->news().attached->offloads() &
-       packet_stream::kOffloadTxChecksum) == 0) {
+  const uint32_t offloads = platform_->news().attached->offloads();
+  if ((offloads & packet_stream::kOffloadTxChecksum) == 0) {
     GTEST_SKIP() << "this driver offers none";
   }
+  const bool checks = (offloads & packet_stream::kOffloadRxChecksum) != 0;
   ASSERT_NO_FATAL_FAILURE(Open());
   const std::vector<uint8_t> frame = UdpFrame();
   ASSERT_TRUE(testing::SendFrame(*session_, frame, 0, kChecksumNeeded, 34, 6));
@@ -105,7 +107,7 @@ TEST_F(Conformance, OffloadsChecksums) {
                                    kChecksumNeeded, 34, 6));
     session_->Flush();
     ASSERT_TRUE(Pump([this] { return !received_.empty(); }));
-    EXPECT_NE(received_[0].flags & kChecksumGood, 0);
+    EXPECT_EQ((received_[0].flags & kChecksumGood) != 0, checks);
     // The sum over pseudo header and datagram is all ones.
     const std::vector<uint8_t>& bytes = received_[0].bytes;
     uint32_t sum = 17 + 8 + 40;
@@ -123,9 +125,10 @@ TEST_F(Conformance, OffloadsChecksums) {
   EXPECT_EQ(received_[0].flags & kChecksumGood, 0);
 }
 
-// Ethernet, IPv4, TCP with the sum of the pseudo header without the length, and
-// `payload` bytes that tell their place.
-std::vector<uint8_t> TcpFrame(size_t payload) {
+// Ethernet, IPv4, TCP with the sum of the pseudo header, and `payload` bytes
+// that tell their place. `whole`: with lengths, as NICs with
+// kOffloadTxWholeSegments want them.
+std::vector<uint8_t> TcpFrame(size_t payload, bool whole) {
   std::vector<uint8_t> frame(54 + payload);
   const auto from_nic = testing::MakeFrame(0, 60);
   std::copy_n(from_nic.begin(), 12, frame.begin());
@@ -139,6 +142,12 @@ std::vector<uint8_t> TcpFrame(size_t payload) {
   tcp[13] = 0x18;  // ACK and PSH.
   uint32_t sum = 6;
   for (int i = 12; i < 20; i += 2) sum += ip[i] << 8 | ip[i + 1];
+  if (whole) {
+    frame[16] = static_cast<uint8_t>((40 + payload) >> 8);
+    frame[17] = static_cast<uint8_t>(40 + payload);
+    sum += static_cast<uint32_t>(20 + payload);
+    sum = (sum & 0xffff) + (sum >> 16);
+  }
   tcp[16] = static_cast<uint8_t>(sum >> 8);
   tcp[17] = static_cast<uint8_t>(sum);
   for (size_t i = 0; i < payload; ++i) {
@@ -147,13 +156,22 @@ std::vector<uint8_t> TcpFrame(size_t payload) {
   return frame;
 }
 
+// Ones' complement sum of 16-bit words, the last one padded.
+uint32_t Sum(const std::vector<uint8_t>& bytes, size_t from, size_t to,
+             size_t sum = 0) {
+  for (size_t i = from; i < to; ++i)
+    sum += bytes[i] << ((i - from) % 2 ? 0 : 8);
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint32_t>(sum);
+}
+
 // One large TCP segment becomes frames of the wire's size, each with headers
 // and checksums of its own; the client gets its buffers back once.
 TEST_F(Conformance, SegmentsTcp) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
-  if ((platform_->news().attached->offloads() &
-       packet_stream::kOffloadTxTcpSegmentation) == 0) {
+  const uint32_t offloads = platform_->news().attached->offloads();
+  if ((offloads & packet_stream::kOffloadTxTcpSegmentation) == 0) {
     GTEST_SKIP() << "this driver offers none";
   }
   ASSERT_NO_FATAL_FAILURE(Open());
@@ -167,7 +185,8 @@ TEST_F(Conformance, SegmentsTcp) {
   // The echo comes back as one burst, faster than a wire: it must fit into the
   // smallest device's receive FIFO.
   constexpr size_t kPayload = 10'000, kSegment = 1448;
-  const std::vector<uint8_t> frame = TcpFrame(kPayload);
+  const std::vector<uint8_t> frame = TcpFrame(
+      kPayload, (offloads & packet_stream::kOffloadTxWholeSegments) != 0);
   for (const size_t piece_bytes : {0, 1000}) {
     received_.clear();
     ASSERT_TRUE(
@@ -183,8 +202,12 @@ TEST_F(Conformance, SegmentsTcp) {
     size_t at = 0;
     for (const testing::ReceivedFrame& received : received_) {
       const std::vector<uint8_t>& bytes = received.bytes;
-      EXPECT_NE(received.flags & kChecksumGood, 0);
       ASSERT_EQ(bytes.size(), 54 + std::min(kSegment, kPayload - at));
+      // TCP's, and the pseudo header's: addresses, protocol, length.
+      EXPECT_EQ(Sum(bytes, 26, bytes.size(), 6 + bytes.size() - 34), 0xffffu);
+      EXPECT_EQ(bytes[16] << 8 | bytes[17], int(bytes.size()) - 14);
+      EXPECT_EQ(bytes[18] << 8 | bytes[19], int(7 + at / kSegment));
+      EXPECT_EQ(Sum(bytes, 14, 34), 0xffffu) << "IPv4's own";
       EXPECT_EQ(bytes[40] << 8 | bytes[41], 0xffff & (0xff00 + at));
       EXPECT_TRUE(
           std::equal(bytes.begin() + 54, bytes.end(), frame.begin() + 54 + at));

@@ -38,7 +38,7 @@ const DeviceUnderTest& TheDevice() {
                           .variant = Variant(),
                           .vendor = 0x1af4,
                           .device = 0x1041,
-                          .irq_vectors = 3,
+                          .irq_vectors = 2,
                           .max_mtu = 9000,
                           .set_link = SetLink};
   return *device;

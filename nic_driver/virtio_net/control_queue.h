@@ -22,10 +22,12 @@ class ControlQueue {
  public:
   // Bytes of zeroed memory for commands and answers.
   static constexpr size_t kSlots = 8;
-  static constexpr size_t kSlotBytes = 1024;
+  static constexpr size_t kSlotBytes = 2048;
   static constexpr size_t kBytes = kSlots * kSlotBytes;
   // More addresses than fit a command: ask for all multicast instead.
   static constexpr size_t kMaxMulticast = 128;
+  // Whose statistics one command asks for.
+  static constexpr size_t kMaxPairs = 8;
 
   // `memory` outlives it; the slots begin `offset` bytes into it.
   ControlQueue(std::unique_ptr<Virtqueue> queue, const DmaMemory& memory,
@@ -40,8 +42,10 @@ class ControlQueue {
   bool SetPromiscuous(bool on);
   bool SetAllMulticast(bool on);
   bool SetMulticast(std::span<const MacAddress> addresses);
-  bool SetRxChecksum(bool on);
-  bool AskStatistics();
+  // How many queue pairs are in use (5.1.6.5.6.1).
+  bool SetPairs(uint16_t pairs);
+  // Of the receive queues of so many pairs.
+  bool AskStatistics(uint32_t pairs);
   [[nodiscard]] bool Publish() { return queue_->Publish(); }
 
   // Takes the answers that have come. A command that the device refused is
@@ -51,6 +55,8 @@ class ControlQueue {
   // Frames that found no buffer, since the device's reset; empty: no answer
   // since the last call.
   std::optional<uint64_t> TakeDropped();
+  // Whether SetPairs was obeyed, likewise.
+  std::optional<bool> TakePairsSet();
 
  private:
   struct Slot {
@@ -64,6 +70,8 @@ class ControlQueue {
   }
   bool Send(uint8_t command_class, uint8_t command,
             std::span<const uint8_t> data, size_t reply_bytes = 0);
+  void NoteRefusal(uint8_t command_class);
+  void TakeStatistics(std::span<const uint8_t> reply);
 
   const std::unique_ptr<Virtqueue> queue_;
   const DmaMemory& memory_;
@@ -71,6 +79,7 @@ class ControlQueue {
   std::array<Slot, kSlots> slots_;
   size_t in_flight_ = 0;
   std::optional<uint64_t> dropped_;
+  std::optional<bool> pairs_set_;
   uint32_t refused_classes_ = 0;  // Bits of those that were logged.
 };
 

@@ -21,17 +21,19 @@ namespace {
 constexpr uint16_t kRedHat = 0x1af4;
 constexpr uint16_t kModern = 0x1041;        // 4.1.2: 0x1040 + 1, network.
 constexpr uint16_t kTransitional = 0x1000;  // May have modern structures, too.
-constexpr uint32_t kVectors = 3;
+// Each pair's, and the one for everything else.
+constexpr uint32_t kLeastVectors = 2;
 
 // What we make use of; the device offers what it has.
-constexpr uint64_t kWanted = F_CSUM | F_GUEST_CSUM | F_CTRL_GUEST_OFFLOADS |
-                             F_MTU | F_MAC | F_STATUS | F_CTRL_VQ | F_CTRL_RX |
-                             F_EVENT_IDX | F_VERSION_1 | F_ACCESS_PLATFORM |
-                             F_RING_PACKED | F_ORDER_PLATFORM | F_RING_RESET |
-                             F_DEVICE_STATS | F_SPEED_DUPLEX;
+constexpr uint64_t kWanted =
+    F_CSUM | F_MTU | F_MAC | F_HOST_TSO4 | F_HOST_TSO6 | F_STATUS | F_CTRL_VQ |
+    F_CTRL_RX | F_MQ | F_EVENT_IDX | F_VERSION_1 | F_ACCESS_PLATFORM |
+    F_RING_PACKED | F_ORDER_PLATFORM | F_RING_RESET | F_DEVICE_STATS |
+    F_SPEED_DUPLEX;
+// A session that may ask for the one may ask for the other (5.1.3.1).
+constexpr uint64_t kSegmentation = F_CSUM | F_HOST_TSO4 | F_HOST_TSO6;
 // What is of use only together with the control queue (5.1.3.1).
-constexpr uint64_t kNeedControl =
-    F_CTRL_RX | F_CTRL_GUEST_OFFLOADS | F_DEVICE_STATS;
+constexpr uint64_t kNeedControl = F_CTRL_RX | F_MQ | F_DEVICE_STATS;
 
 // The specification sets no limit; a device that takes longer to become quiet
 // than a PCIe function-level reset may take is broken.
@@ -41,20 +43,18 @@ constexpr uint64_t kRingResetDeadlineNs = 10'000'000;
 // How long Stop waits for the device's last word on what it dropped.
 constexpr uint64_t kStatisticsDeadlineNs = 2'000'000;
 constexpr std::chrono::microseconds kStatisticsPoll{100};
-// How often a device without buffers is asked for it: at first, and at most.
-constexpr uint32_t kDropsIntervalMs = 100;
-constexpr uint32_t kMaxDropsIntervalMs = 3200;
+// How long Start waits for the device to use several queues. It is no register:
+// a host process carries it out, which may have to wait for its turn.
+constexpr uint64_t kPairsDeadlineNs = 2'000'000'000;
+constexpr std::chrono::microseconds kPairsPoll{50};
 
-// As long as a jumbo frame of most other NICs.
-constexpr uint32_t kMaxMtu = 9000;
-// Ethernet header and one VLAN tag around the mtu's payload.
-constexpr uint32_t kFrameOverheadBytes = 14 + 4;
 constexpr uint32_t kMinTxFrameBytes = 14;
 // The runtime brings batches of kBatchPieces, each piece a frame at worst, and
 // each frame two descriptors.
 constexpr uint16_t kMinTxEntries = 2 * kBatchPieces;
 constexpr uint16_t kMinRxEntries = 2 * kMaxFramePieces;
-constexpr size_t kHeaderBytes = 16;  // A header's place: 12, aligned.
+// Up to max_virtqueue_pairs (5.1.4).
+constexpr uint32_t kPairsConfigBytes = 10;
 constexpr size_t kPageBytes = 4096;
 constexpr uint8_t kAllOnes = 0xff;
 
@@ -62,13 +62,23 @@ Value<DEVICE_STATUS> Alive() {
   return DEVICE_STATUS::ACKNOWLEDGE(1) | DEVICE_STATUS::DRIVER(1);
 }
 
+// On a page of its own each: queues of different threads share none.
+size_t WholePages(size_t bytes) {
+  return (bytes + kPageBytes - 1) & ~(kPageBytes - 1);
+}
+
+void Add(const StopReport& more, StopReport* sum) {
+  sum->tx_sent_frames += more.tx_sent_frames;
+  sum->tx_sent_bytes += more.tx_sent_bytes;
+  sum->tx_unsent_frames += more.tx_unsent_frames;
+  sum->rx_unclaimed_frames += more.rx_unclaimed_frames;
+}
+
 }  // namespace
 
 std::unique_ptr<VirtioNet> VirtioNet::Create(const DriverContext& context) {
   return std::unique_ptr<VirtioNet>(new VirtioNet(context));
 }
-
-VirtioNet::~VirtioNet() { context_.loop.Cancel(drops_timer_); }
 
 absl::Status VirtioNet::Probe() {
   const PciIdentity& identity = context_.identity;
@@ -79,23 +89,28 @@ absl::Status VirtioNet::Probe() {
         "1af4:1000; name another driver in the scenario's rule",
         identity.address, identity.vendor, identity.device));
   }
-  if (context_.irq_vectors < kVectors) {
+  if (context_.irq_vectors < kLeastVectors) {
     return absl::InvalidArgumentError(absl::StrCat(
         "drive ", identity.address, ": the grant has ", context_.irq_vectors,
-        " MSI-X vectors; virtio_net needs ", kVectors));
+        " MSI-X vectors; virtio_net needs ", kLeastVectors));
   }
   return absl::OkStatus();
 }
 
-// 3.1.1, up to the point where the features are known.
+// 3.1.1, up to step 7: which queues there are, the device knows once it has
+// accepted the features.
 Task<absl::StatusOr<NicFacts>> VirtioNet::Attach() {
   CO_RETURN_IF_ERROR(FindStructures());
   CO_RETURN_IF_ERROR(co_await Reset());
   // The device does no DMA by itself from here on, so that it may (S4); the
   // platform turns it on while we go on.
   context_.platform.RequestDma();
-  CO_RETURN_IF_ERROR(Negotiate());
-  CO_RETURN_IF_ERROR(ReadQueueFacts());
+  CO_RETURN_IF_ERROR(ReadFeatures());
+  const uint32_t most = AgreeOnPairs();
+  CO_RETURN_IF_ERROR(SetFeatures());
+  CO_RETURN_IF_ERROR(FindQueues(
+      std::min({most, kMaxPairs, context_.queues, context_.irq_vectors - 1}),
+      RxQueueOf(most)));
   absl::StatusOr<NicFacts> facts = ReadFacts();
   if (!facts.ok()) co_return facts.status();
   CO_RETURN_IF_ERROR(co_await AllocRings());
@@ -118,6 +133,7 @@ absl::Status VirtioNet::FindStructures() {
 
 // 2.4.1: the device is reset once its status reads 0. It then does no DMA.
 Task<absl::Status> VirtioNet::Reset() {
+  features_set_ = false;
   common_->HoldWrites();
   common_->Write(Value<DEVICE_STATUS>(0));
   const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
@@ -134,7 +150,7 @@ Task<absl::Status> VirtioNet::Reset() {
   co_return absl::OkStatus();
 }
 
-absl::Status VirtioNet::Negotiate() {
+absl::Status VirtioNet::ReadFeatures() {
   common_->HoldWrites();
   common_->Write(DEVICE_STATUS::ACKNOWLEDGE(1));
   common_->Write(Alive());
@@ -160,38 +176,83 @@ absl::Status VirtioNet::Negotiate() {
         "attach: the device has no MAC address (VIRTIO_NET_F_MAC)");
   }
   if (!Has(F_CTRL_VQ)) features_ &= ~kNeedControl;
-  // Checksums are switched while frames flow, or not at all.
-  if (!Has(F_CTRL_GUEST_OFFLOADS)) features_ &= ~F_GUEST_CSUM;
+  if (!HasAll(kSegmentation)) features_ &= ~(F_HOST_TSO4 | F_HOST_TSO6);
+  return absl::OkStatus();
+}
+
+// 5.1.4: max_virtqueue_pairs; 1 without F_MQ. What is none or makes no sense is
+// of no use (S7); neither is more than one that nobody wants, and where the
+// control queue is depends on it.
+uint32_t VirtioNet::AgreeOnPairs() {
+  const bool wanted = context_.queues > 1 && context_.irq_vectors > 2;
+  if (wanted && Has(F_MQ) && structures_.device.bytes >= kPairsConfigBytes) {
+    const uint32_t most = config_regs_->Read<MAX_VIRTQUEUE_PAIRS>().bits();
+    if (most > 1 && most <= kMostPairs) return most;
+  }
+  features_ &= ~F_MQ;
+  return 1;
+}
+
+// 3.1.1, steps 3 to 6.
+absl::Status VirtioNet::SetFeatures() {
+  if (features_set_) return absl::OkStatus();
+  common_->HoldWrites();
+  common_->Write(DEVICE_STATUS::ACKNOWLEDGE(1));
+  common_->Write(Alive());
+  common_->Write(Value<DRIVER_FEATURE_SELECT>(0));
+  common_->Write(Value<DRIVER_FEATURE>(Low(features_)));
+  common_->Write(Value<DRIVER_FEATURE_SELECT>(1));
+  common_->Write(Value<DRIVER_FEATURE>(High(features_)));
+  common_->Write(Alive() | DEVICE_STATUS::FEATURES_OK(1));
+  const Value<DEVICE_STATUS> status = common_->Read<DEVICE_STATUS>();
+  if (ReadsAsGone(status)) return GoneError();
+  if (status[DEVICE_STATUS::FEATURES_OK] == 0) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "negotiate: the device refuses the features %#x, all of which it "
+        "offered",
+        features_));
+  }
+  features_set_ = true;
   return absl::OkStatus();
 }
 
 // 4.1.5.1.3, and 4.1.4.4 for the notification address.
-absl::Status VirtioNet::ReadQueueFacts() {
-  const uint16_t most[] = {kRxEntries, kTxEntries, kControlEntries};
-  const uint16_t least[] = {kMinRxEntries, kMinTxEntries, 2};
-  for (uint16_t queue = 0; queue < (Has(F_CTRL_VQ) ? 3 : 2); ++queue) {
-    std::array<uint32_t, 4> run;  // Size, vector, enable, notify_off.
-    common_->HoldWrites();
-    common_->Write(Value<QUEUE_SELECT>(queue));
-    common_->ReadRun<QUEUE_SIZE>(run);
-    if (context_.device.gone()) return GoneError();
-    const auto size = static_cast<uint16_t>(
-        std::bit_floor(std::min<uint32_t>(run[0], most[queue])));
-    if (size < least[queue]) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("attach: queue ", queue, " has ", run[0],
-                       " entries; at least ", least[queue], " are needed"));
-    }
-    const uint64_t at = uint64_t{run[3]} * structures_.notify_multiplier;
-    if (at + 2 > structures_.notify.bytes) {
-      return absl::DataLossError(
-          absl::StrCat("attach: the notification address of queue ", queue,
-                       " at ", at, " is outside of its structure of ",
-                       structures_.notify.bytes, " bytes"));
-    }
-    facts_[queue] = {size,
-                     static_cast<uint32_t>(structures_.notify.offset + at)};
+absl::StatusOr<QueueFacts> VirtioNet::FindQueue(uint16_t index, uint16_t most,
+                                                uint16_t least) {
+  std::array<uint32_t, 4> run;  // Size, vector, enable, notify_off.
+  common_->HoldWrites();
+  common_->Write(Value<QUEUE_SELECT>(index));
+  common_->ReadRun<QUEUE_SIZE>(run);
+  if (context_.device.gone()) return GoneError();
+  const auto size =
+      static_cast<uint16_t>(std::bit_floor(std::min<uint32_t>(run[0], most)));
+  if (size < least) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("attach: queue ", index, " has ", run[0],
+                     " entries; at least ", least, " are needed"));
   }
+  const uint64_t at = uint64_t{run[3]} * structures_.notify_multiplier;
+  if (at + 2 > structures_.notify.bytes) {
+    return absl::DataLossError(
+        absl::StrCat("attach: the notification address of queue ", index,
+                     " at ", at, " is outside of its structure of ",
+                     structures_.notify.bytes, " bytes"));
+  }
+  return QueueFacts{index, size,
+                    static_cast<uint32_t>(structures_.notify.offset + at)};
+}
+
+absl::Status VirtioNet::FindQueues(uint32_t pairs, uint16_t control_index) {
+  for (uint32_t i = 0; i < pairs; ++i) {
+    ASSIGN_OR_RETURN(const QueueFacts rx,
+                     FindQueue(RxQueueOf(i), kRxEntries, kMinRxEntries));
+    ASSIGN_OR_RETURN(const QueueFacts tx,
+                     FindQueue(TxQueueOf(i), kTxEntries, kMinTxEntries));
+    pairs_.emplace_back(context_.device, structures_.notify.bar, rx, tx);
+  }
+  if (!Has(F_CTRL_VQ)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(control_facts_,
+                   FindQueue(control_index, kControlEntries, 2));
   return absl::OkStatus();
 }
 
@@ -208,65 +269,48 @@ absl::StatusOr<NicFacts> VirtioNet::ReadFacts() {
     facts.max_mtu = std::min(kMaxMtu, config_regs_->Read<MTU>().bits());
   }
   if (Has(F_CSUM)) facts.offloads |= packet_stream::kOffloadTxChecksum;
-  if (Has(F_GUEST_CSUM)) facts.offloads |= packet_stream::kOffloadRxChecksum;
+  if (HasAll(kSegmentation)) {
+    // 5.1.6.2.1: the sum is that of the pseudo header, the length included.
+    facts.offloads |= packet_stream::kOffloadTxTcpSegmentation |
+                      packet_stream::kOffloadTxWholeSegments;
+    facts.max_segment_header_bytes = UINT16_MAX;
+  }
   facts.min_tx_frame_bytes = kMinTxFrameBytes;
   facts.max_checksum_position = UINT16_MAX;
+  facts.queues = PairCount();
   if (context_.device.gone()) return GoneError();
   return facts;
 }
 
 Task<absl::Status> VirtioNet::AllocRings() {
-  const bool packed = Has(F_RING_PACKED);
-  const auto ring_bytes = packed ? PackedRingBytes : SplitRingBytes;
-  const uint16_t rx_size = facts_[kRxQueue].size;
-  const uint16_t tx_size = facts_[kTxQueue].size;
-  const size_t tx_ring = ring_bytes(rx_size);
-  const size_t control_ring = tx_ring + ring_bytes(tx_size);
-  rx_headers_ = control_ring + ring_bytes(kControlEntries);
-  tx_headers_ = rx_headers_ + rx_size * kHeaderBytes;
-  const size_t slots = tx_headers_ + (tx_size + 1) * kHeaderBytes;
-  const size_t bytes =
-      (slots + ControlQueue::kBytes + kPageBytes - 1) & ~(kPageBytes - 1);
+  const RingKind kind = {Has(F_RING_PACKED), Has(F_EVENT_IDX)};
+  size_t bytes = 0;
+  for (const QueuePair& pair : pairs_) {
+    bytes += WholePages(pair.MemoryBytes(kind));
+  }
+  const size_t control = bytes;
+  const size_t slots = control + kind.Bytes(kControlEntries);
+  if (Has(F_CTRL_VQ)) bytes = WholePages(slots + ControlQueue::kBytes);
   absl::StatusOr<DmaMemory> memory = co_await context_.platform.AllocDma(bytes);
   if (!memory.ok()) co_return memory.status();
   memory_ = *std::move(memory);
-
-  const auto make = packed ? MakePackedRing : MakeSplitRing;
-  const bool event_idx = Has(F_EVENT_IDX);
-  rx_ = make(memory_, 0, rx_size, event_idx);
-  tx_ = make(memory_, tx_ring, tx_size, event_idx);
+  if (Has(F_DEVICE_STATS)) {
+    auto drops = DropWatch::Create(
+        context_.loop, [this] { return Starving(); },
+        [this] { AskStatistics(); });
+    if (!drops.ok()) co_return drops.status();
+    drops_ = *std::move(drops);
+  }
+  size_t offset = 0;
+  for (QueuePair& pair : pairs_) {
+    pair.Attach(memory_, offset, kind, drops_.get());
+    offset += WholePages(pair.MemoryBytes(kind));
+  }
   if (Has(F_CTRL_VQ)) {
     control_ = std::make_unique<ControlQueue>(
-        make(memory_, control_ring, facts_[kControlQueue].size, event_idx),
-        memory_, slots);
+        kind.Make(memory_, control, control_facts_.size), memory_, slots);
   }
-  rx_slots_.resize(rx_size / 2);
-  tx_slots_.resize(tx_size / 2);
-  rx_free_.reserve(rx_slots_.size());
-  tx_free_.reserve(tx_slots_.size());
-  rx_spares_.reserve(rx_size + kMaxFramePieces);
-  ForgetBuffers();
   co_return absl::OkStatus();
-}
-
-// 3.1.1, steps 3 to 6.
-absl::Status VirtioNet::SetFeatures() {
-  common_->HoldWrites();
-  common_->Write(DEVICE_STATUS::ACKNOWLEDGE(1));
-  common_->Write(Alive());
-  common_->Write(Value<DRIVER_FEATURE_SELECT>(0));
-  common_->Write(Value<DRIVER_FEATURE>(Low(features_)));
-  common_->Write(Value<DRIVER_FEATURE_SELECT>(1));
-  common_->Write(Value<DRIVER_FEATURE>(High(features_)));
-  common_->Write(Alive() | DEVICE_STATUS::FEATURES_OK(1));
-  const Value<DEVICE_STATUS> status = common_->Read<DEVICE_STATUS>();
-  if (ReadsAsGone(status)) return GoneError();
-  if (status[DEVICE_STATUS::FEATURES_OK] == 0) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "start: the device refuses the features %#x, all of which it offered",
-        features_));
-  }
-  return absl::OkStatus();
 }
 
 // 4.1.5.1.3.
@@ -285,23 +329,21 @@ void VirtioNet::InitQueue(uint16_t index, const Virtqueue& queue,
   common_->Write(Value<QUEUE_ENABLE>(1));
 }
 
-void VirtioNet::InitRx() { InitQueue(kRxQueue, *rx_, RxVector()); }
+void VirtioNet::InitRx(uint32_t pair) {
+  InitQueue(RxQueueOf(pair), pairs_[pair].rx(), pair);
+}
 
-// Last of all queues: Start reads it back.
-void VirtioNet::InitTx() { InitQueue(kTxQueue, *tx_, TxVector()); }
+void VirtioNet::InitTx(uint32_t pair) {
+  InitQueue(TxQueueOf(pair), pairs_[pair].tx(), pair);
+}
 
 // 4.1.5.1.2. Answers on the control queue interrupt only when they are waited
 // for.
 void VirtioNet::InitIrq() {
   common_->Write(Value<CONFIG_MSIX_VECTOR>(OtherVector()));
   if (control_ == nullptr) return;
-  InitQueue(kControlQueue, control_->queue(), OtherVector());
+  InitQueue(control_facts_.index, control_->queue(), OtherVector());
   control_->queue().DisarmInterrupt();
-}
-
-void VirtioNet::Notify(uint16_t queue) {
-  context_.device.WriteDoorbell16(structures_.notify.bar,
-                                  facts_[queue].notify_offset, queue);
 }
 
 absl::Status VirtioNet::Configure(const NicConfig& config) {
@@ -313,11 +355,12 @@ absl::Status VirtioNet::Configure(const NicConfig& config) {
   const NicConfig old = std::exchange(config_, config);
   if (!started_) return absl::OkStatus();
   if (old.promiscuous != config.promiscuous ||
-      old.multicast != config.multicast ||
-      old.rx_checksum != config.rx_checksum) {
+      old.multicast != config.multicast) {
     SendConfig();
   }
-  if (PiecesOf(config.mtu) != rx_chain_) RebuildRx();
+  for (uint32_t i = 0; i < running_; ++i) {
+    if (!pairs_[i].Fits(config.mtu)) RebuildRx(i);
+  }
   return absl::OkStatus();
 }
 
@@ -328,9 +371,6 @@ void VirtioNet::SendConfig() {
   TakeStatistics();
   resend_config_ = false;
   if (Has(F_CTRL_RX)) SendFilter();
-  if (Has(F_GUEST_CSUM) && !control_->SetRxChecksum(config_.rx_checksum)) {
-    resend_config_ = true;
-  }
   // What found no slot is sent again when the answers are in.
   if (resend_config_) control_->queue().ArmInterrupt();
   PublishControl();
@@ -348,175 +388,88 @@ void VirtioNet::SendFilter() {
 }
 
 void VirtioNet::PublishControl() {
-  if (control_->Publish()) Notify(kControlQueue);
-}
-
-uint32_t VirtioNet::PiecesOf(uint32_t mtu) const {
-  const uint32_t frame = mtu + kFrameOverheadBytes;
-  return std::min<uint32_t>((frame + rx_buffer_bytes_ - 1) / rx_buffer_bytes_,
-                            kMaxFramePieces);
+  if (!control_->Publish()) return;
+  context_.device.WriteDoorbell16(structures_.notify.bar,
+                                  control_facts_.notify_offset,
+                                  control_facts_.index);
 }
 
 Task<absl::StatusOr<LinkStatus>> VirtioNet::Start(uint32_t rx_buffer_bytes,
-                                                  uint32_t) {
-  rx_buffer_bytes_ = rx_buffer_bytes;
-  rx_chain_ = PiecesOf(config_.mtu);
-  rx_chain_max_ = PiecesOf(kMaxMtu);
-  rx_buffers_.resize(rx_slots_.size() * rx_chain_max_);
-
+                                                  uint32_t queues) {
+  running_ = std::clamp(queues, 1u, PairCount());
+  for (uint32_t i = 0; i < running_; ++i) {
+    pairs_[i].Expect(rx_buffer_bytes, config_.mtu);
+  }
   CO_RETURN_IF_ERROR(SetFeatures());
+  CO_RETURN_IF_ERROR(GoLive());
+  if (running_ > 1) CO_RETURN_IF_ERROR(co_await UsePairs());
+  started_ = true;
+  if (drops_ != nullptr) drops_->Start();
+  SendConfig();
+  co_return Link();
+}
+
+// 3.1.1, steps 7 and 8.
+absl::Status VirtioNet::GoLive() {
   common_->HoldWrites();
-  InitRx();
+  for (uint32_t i = 0; i < running_; ++i) {
+    InitRx(i);
+    if (i + 1 < running_) InitTx(i);
+  }
   InitIrq();
-  InitTx();
+  // Last of all queues: it is read back.
+  InitTx(running_ - 1);
   common_->Write(Alive() | DEVICE_STATUS::FEATURES_OK(1) |
                  DEVICE_STATUS::DRIVER_OK(1));
   // This read also flushes the writes before it, so that doorbells may follow.
   std::array<uint32_t, 4> run;  // Size, vector, enable, notify_off.
   common_->ReadRun<QUEUE_SIZE>(run);
-  if (context_.device.gone()) co_return GoneError();
-  if (run[1] != TxVector() || run[2] != 1) {
-    co_return absl::FailedPreconditionError(
+  if (context_.device.gone()) return GoneError();
+  if (run[1] != running_ - 1 || run[2] != 1) {
+    return absl::FailedPreconditionError(
         absl::StrCat("start: the device did not enable its queue: vector ",
                      run[1], ", enabled ", run[2]));
   }
-  started_ = true;
-  if (Has(F_DEVICE_STATS)) AskStatistics();
-  SendConfig();
-  WatchDrops();
-  co_return Link();
+  return absl::OkStatus();
+}
+
+// 5.1.6.5.6.1. A reset leaves one pair in use. No lane is served before the
+// others are, since frames would wait there for good.
+Task<absl::Status> VirtioNet::UsePairs() {
+  static_cast<void>(control_->TakePairsSet());
+  // It is the first command since the reset: there is a slot.
+  if (!control_->SetPairs(static_cast<uint16_t>(running_))) {
+    co_return absl::InternalError("start: the control queue has no room");
+  }
+  PublishControl();
+  const uint64_t deadline_ns = MonotonicNs() + kPairsDeadlineNs;
+  while (true) {
+    control_->Reap();
+    const std::optional<bool> set = control_->TakePairsSet();
+    if (set == true) co_return absl::OkStatus();
+    if (set == false) {
+      co_return absl::FailedPreconditionError(
+          absl::StrCat("start: the device refuses to use ", running_,
+                       " queue pairs; give the rule `limits: {queues: 1}`"));
+    }
+    if (MonotonicNs() > deadline_ns) {
+      co_return absl::DeadlineExceededError(absl::StrCat(
+          "start: the device does not say within 2 s whether it uses ",
+          running_, " queue pairs; give the rule `limits: {queues: 1}`"));
+    }
+    co_await context_.loop.Sleep(kPairsPoll);
+  }
 }
 
 // ---- Receive.
 
-size_t VirtioNet::RxRoom() const {
-  const size_t chains =
-      std::min<size_t>(rx_->room() / (1 + rx_chain_), rx_free_.size());
-  const size_t buffers = chains * rx_chain_;
-  return buffers > rx_spares_.size() ? buffers - rx_spares_.size() : 0;
-}
-
-void VirtioNet::RxRefill(std::span<const RxBuffer> buffers) {
-  rx_spares_.insert(rx_spares_.end(), buffers.begin(), buffers.end());
-  PostSpares();
-}
-
-void VirtioNet::PostSpares() {
-  while (rx_spares_.size() >= rx_chain_ && rx_->room() > rx_chain_ &&
-         !rx_free_.empty()) {
-    PostChain(rx_chain_);
-  }
-  // A session with fewer buffers than a frame may need: some is better than
-  // none.
-  if (rx_in_flight_ == 0 && !rx_spares_.empty()) {
-    PostChain(static_cast<uint32_t>(rx_spares_.size()));
-  }
-  if (rx_->Publish()) Notify(kRxQueue);
-}
-
-void VirtioNet::PostChain(uint32_t buffers) {
-  const uint16_t cookie = rx_free_.back();
-  rx_free_.pop_back();
-  rx_slots_[cookie].buffers = static_cast<uint16_t>(buffers);
-  std::array<Segment, 1 + kMaxFramePieces> segments;
-  segments[0] = {memory_.iova(rx_headers_ + cookie * kHeaderBytes),
-                 sizeof(NetHeader), true};
-  for (uint32_t i = 0; i < buffers; ++i) {
-    const RxBuffer buffer = rx_spares_.back();
-    rx_spares_.pop_back();
-    rx_buffers_[cookie * rx_chain_max_ + i] = buffer;
-    segments[1 + i] = {buffer.iova, rx_buffer_bytes_, true};
-  }
-  rx_->Add(std::span(segments).first(1 + buffers), cookie);
-  ++rx_in_flight_;
-}
-
-size_t VirtioNet::RxHarvest(std::span<RxPiece> out) {
-  size_t count = 0;
-  if (!rx_rescued_.empty()) {
-    // RebuildRx left whole frames here.
-    while (count < rx_rescued_.size() && count < out.size()) {
-      out[count] = rx_rescued_[count];
-      ++count;
-    }
-    while (count > 0 && out[count - 1].more) --count;
-    rx_rescued_.erase(rx_rescued_.begin(), rx_rescued_.begin() + count);
-    return count;
-  }
-  Completion completion;
-  while (rx_->Peek(&completion)) {
-    const RxSlot& slot = rx_slots_[completion.cookie];
-    if (count + slot.buffers > out.size()) break;
-    rx_->Pop();
-    count += EmitFrame(completion, out.subspan(count));
-  }
-  if (rx_spares_.size() >= rx_chain_ ||
-      (rx_in_flight_ == 0 && !rx_spares_.empty())) {
-    PostSpares();
-  }
-  if (count != 0 && rx_in_flight_ == 0) WatchDrops();
-  return count;
-}
-
-// The device's word is checked as any other's (S7): a length beyond the buffers
-// would make the client read a neighbour's bytes.
-size_t VirtioNet::EmitFrame(const Completion& completion,
-                            std::span<RxPiece> out) {
-  const uint16_t cookie = completion.cookie;
-  const uint32_t buffers = rx_slots_[cookie].buffers;
-  const RxBuffer* const buffer = &rx_buffers_[cookie * rx_chain_max_];
-  rx_free_.push_back(cookie);
-  --rx_in_flight_;
-  uint32_t left = completion.bytes - static_cast<uint32_t>(sizeof(NetHeader));
-  const bool good = completion.bytes > sizeof(NetHeader) &&
-                    left <= uint64_t{buffers} * rx_buffer_bytes_ &&
-                    left <= UINT16_MAX;
-  // Acquired with the completion.
-  const uint8_t flags =
-      memory_.As<NetHeader>(rx_headers_ + cookie * kHeaderBytes, 1)[0].flags;
-  const uint32_t pieces =
-      good ? (left + rx_buffer_bytes_ - 1) / rx_buffer_bytes_ : 1;
-  for (uint32_t i = 0; i < pieces; ++i) {
-    const uint32_t length = std::min(left, rx_buffer_bytes_);
-    // NEEDS_CSUM: it never crossed a wire, and its checksum is not complete;
-    // what it covers is as good as if it had been verified (5.1.6.4.1).
-    out[i] = {.buffer = buffer[i].buffer,
-              .length = static_cast<uint16_t>(good ? length : 0),
-              .more = i + 1 < pieces,
-              .checksum_good =
-                  config_.rx_checksum && (flags & (NetHeader::DATA_VALID |
-                                                   NetHeader::NEEDS_CSUM)) != 0,
-              .status = good ? RxStatus::kGood : RxStatus::kDeviceError};
-    left -= length;
-  }
-  for (uint32_t i = pieces; i < buffers; ++i) rx_spares_.push_back(buffer[i]);
-  return pieces;
-}
-
-void VirtioNet::ReclaimRx() {
-  std::vector<bool> free(rx_slots_.size(), false);
-  for (const uint16_t cookie : rx_free_) free[cookie] = true;
-  for (size_t cookie = 0; cookie < rx_slots_.size(); ++cookie) {
-    if (free[cookie]) continue;
-    for (uint16_t i = 0; i < rx_slots_[cookie].buffers; ++i) {
-      rx_spares_.push_back(rx_buffers_[cookie * rx_chain_max_ + i]);
-    }
-    rx_free_.push_back(static_cast<uint16_t>(cookie));
-  }
-  rx_in_flight_ = 0;
-  rx_->Reset();
-}
-
 // Without F_RING_RESET the old chains serve until frames have used them up; a
 // frame that is too long for one is dropped by the device meanwhile.
-void VirtioNet::RebuildRx() {
-  const uint32_t wanted = PiecesOf(config_.mtu);
-  if (!Has(F_RING_RESET)) {
-    rx_chain_ = wanted;
-    return;
-  }
+void VirtioNet::RebuildRx(uint32_t pair) {
+  QueuePair& queues = pairs_[pair];
+  if (!Has(F_RING_RESET)) return queues.FitNewChains(config_.mtu);
   common_->HoldWrites();
-  common_->Write(Value<QUEUE_SELECT>(kRxQueue));
+  common_->Write(Value<QUEUE_SELECT>(RxQueueOf(pair)));
   common_->Write(Value<QUEUE_RESET>(1));
   const uint64_t deadline_ns = MonotonicNs() + kRingResetDeadlineNs;
   while (common_->Read<QUEUE_RESET>().bits() != 0) {
@@ -525,90 +478,16 @@ void VirtioNet::RebuildRx() {
       return;
     }
   }
-  // Nothing of the ring is reached by the device any more (2.6.1).
-  Completion completion;
-  std::array<RxPiece, kMaxFramePieces> pieces;
-  while (rx_->Peek(&completion)) {
-    rx_->Pop();
-    const size_t count = EmitFrame(completion, pieces);
-    rx_rescued_.insert(rx_rescued_.end(), pieces.begin(),
-                       pieces.begin() + count);
-  }
-  ReclaimRx();
-  rx_chain_ = wanted;
+  queues.RebuildRx(config_.mtu);
   common_->HoldWrites();
-  InitRx();
+  InitRx(pair);
   static_cast<void>(common_->Read<QUEUE_ENABLE>());  // Before the doorbell.
-  PostSpares();
-}
-
-// ---- Transmit.
-
-size_t VirtioNet::TxRoom() const {
-  return std::min<size_t>(tx_->room() / 2, tx_free_.size());
-}
-
-// 5.1.6.2.
-void VirtioNet::TxSubmit(std::span<const TxPiece> pieces) {
-  std::array<Segment, 1 + kMaxFramePieces> segments;
-  size_t parts = 0;
-  uint16_t cookie = 0;
-  for (const TxPiece& piece : pieces) {
-    if (parts == 0) {
-      cookie = tx_free_.back();
-      tx_free_.pop_back();
-      size_t header = tx_slots_.size();  // The shared one.
-      if (piece.checksum) {
-        header = cookie;
-        memory_.As<NetHeader>(tx_headers_ + header * kHeaderBytes, 1)[0] = {
-            .flags = NetHeader::NEEDS_CSUM,
-            .gso_type = 0,
-            .hdr_len = 0,
-            .gso_size = 0,
-            .csum_start = piece.checksum_start,
-            .csum_offset = static_cast<uint16_t>(piece.checksum_position -
-                                                 piece.checksum_start),
-            .num_buffers = 0};
-      }
-      segments[0] = {memory_.iova(tx_headers_ + header * kHeaderBytes),
-                     sizeof(NetHeader), false};
-    }
-    tx_slots_[cookie].part[parts++] = {piece.buffer, piece.length};
-    segments[parts] = {piece.iova, piece.length, false};
-    if (piece.more) continue;
-    tx_slots_[cookie].parts = static_cast<uint16_t>(parts);
-    tx_->Add(std::span(segments).first(1 + parts), cookie);
-    parts = 0;
-  }
-  if (tx_->Publish()) Notify(kTxQueue);
-}
-
-// A device reports no error of a frame: what it gives back counts as sent.
-size_t VirtioNet::TxReap(std::span<TxDone> out) {
-  size_t count = 0;
-  Completion completion;
-  while (tx_->Peek(&completion)) {
-    const TxSlot& slot = tx_slots_[completion.cookie];
-    if (count + slot.parts > out.size()) break;
-    tx_->Pop();
-    tx_free_.push_back(completion.cookie);
-    for (uint16_t i = 0; i < slot.parts; ++i) {
-      out[count++] = {.buffer = slot.part[i].buffer,
-                      .length = slot.part[i].length,
-                      .more = i + 1 < slot.parts,
-                      .good = true};
-    }
-  }
-  return count;
+  queues.PostSpares();
 }
 
 // ---- Interrupts, link, statistics.
 
 IrqResult VirtioNet::HandleIrq(uint32_t vector) {
-  if (vector == RxVector() || vector == TxVector()) {
-    (vector == RxVector() ? rx_ : tx_)->DisarmInterrupt();
-    return {.traffic = true};
-  }
   if (vector != OtherVector() || !started_) return {};
   IrqResult result = {.link = true};
   // 2.1.2: the device met an error that only a reset mends.
@@ -626,13 +505,8 @@ IrqResult VirtioNet::HandleIrq(uint32_t vector) {
   }
   TakeStatistics();
   if (resend_config_) SendConfig();
-  result.statistics = drops_untold_ > 0;
+  result.statistics = drops_ != nullptr && drops_->has_news();
   return result;
-}
-
-void VirtioNet::ArmIrqs() {
-  rx_->ArmInterrupt();
-  tx_->ArmInterrupt();
 }
 
 LinkStatus VirtioNet::Link() {
@@ -652,53 +526,32 @@ LinkStatus VirtioNet::Link() {
 }
 
 DeviceStatistics VirtioNet::ReadStatistics() {
-  return {.rx_missed = std::exchange(drops_untold_, 0)};
+  return {.rx_missed = drops_ == nullptr ? 0 : drops_->Take()};
 }
 
 void VirtioNet::AskStatistics() {
-  if (!control_->AskStatistics()) return;
+  if (!control_->AskStatistics(running_)) return;
   control_->queue().ArmInterrupt();
   PublishControl();
 }
 
-// The first answer after a reset is where counting begins: whether a reset
-// clears its counters is the device's affair.
 void VirtioNet::TakeStatistics() {
   const std::optional<uint64_t> drops = control_->TakeDropped();
-  if (!drops.has_value()) return;
-  if (drops_known_ && *drops > drops_seen_) {
-    drops_untold_ += *drops - drops_seen_;
-    drops_interval_ms_ = kDropsIntervalMs;
+  if (drops.has_value() && drops_ != nullptr) drops_->Answer(*drops);
+}
+
+bool VirtioNet::Starving() const {
+  for (uint32_t i = 0; i < running_; ++i) {
+    if (pairs_[i].starving()) return true;
   }
-  drops_known_ = true;
-  drops_seen_ = *drops;
-}
-
-void VirtioNet::WatchDrops() {
-  if (!Has(F_DEVICE_STATS) || drops_timer_ != 0) return;
-  drops_interval_ms_ = kDropsIntervalMs;
-  AskForDropsLater();
-}
-
-void VirtioNet::AskForDropsLater() {
-  drops_timer_ = context_.loop.After(
-      std::chrono::milliseconds(drops_interval_ms_), [this] {
-        drops_timer_ = 0;
-        if (!started_) return;
-        AskStatistics();
-        // With buffers in its ring again, this was the last time.
-        if (rx_in_flight_ != 0) return;
-        drops_interval_ms_ =
-            std::min(2 * drops_interval_ms_, kMaxDropsIntervalMs);
-        AskForDropsLater();
-      });
+  return false;
 }
 
 // ---- The end.
 
 // 3.3.1. There is no way to stop one direction: the device is reset whole.
 Task<absl::StatusOr<StopReport>> VirtioNet::Stop() {
-  if (Has(F_DEVICE_STATS) && rx_in_flight_ == 0) {
+  if (drops_ != nullptr && Starving()) {
     control_->Reap();
     AskStatistics();
     const uint64_t deadline_ns = MonotonicNs() + kStatisticsDeadlineNs;
@@ -709,63 +562,23 @@ Task<absl::StatusOr<StopReport>> VirtioNet::Stop() {
     TakeStatistics();
   }
   started_ = false;
-  context_.loop.Cancel(std::exchange(drops_timer_, 0));
   CO_RETURN_IF_ERROR(co_await Reset());
-  StopReport report = CountLeftovers();
+  StopReport report;
+  for (QueuePair& pair : pairs_) Add(pair.TakeLeftovers(), &report);
   report.rx_missed = ReadStatistics().rx_missed;
   // No stale frame: no descriptor of before is left either.
-  rx_->Reset();
-  tx_->Reset();
+  for (QueuePair& pair : pairs_) pair.Clear();
   if (control_ != nullptr) control_->Reset();
-  ForgetBuffers();
-  drops_known_ = false;
+  if (drops_ != nullptr) drops_->Stop();
   co_return report;
-}
-
-// Of a device that was reset. Sees the rings as the data path would have.
-StopReport VirtioNet::CountLeftovers() {
-  StopReport report;
-  std::array<TxDone, kBatchPieces> sent;
-  while (const size_t count = TxReap(sent)) {
-    for (const TxDone& piece : std::span(sent).first(count)) {
-      report.tx_sent_bytes += piece.length;
-      if (!piece.more) ++report.tx_sent_frames;
-    }
-  }
-  report.tx_unsent_frames = tx_slots_.size() - tx_free_.size();
-  for (const RxPiece& piece : rx_rescued_) {
-    if (!piece.more) ++report.rx_unclaimed_frames;
-  }
-  Completion completion;
-  std::array<RxPiece, kMaxFramePieces> received;
-  while (rx_->Peek(&completion)) {
-    rx_->Pop();
-    static_cast<void>(EmitFrame(completion, received));
-    ++report.rx_unclaimed_frames;
-  }
-  return report;
-}
-
-void VirtioNet::ForgetBuffers() {
-  rx_free_.clear();
-  for (size_t i = rx_slots_.size(); i > 0; --i) {
-    rx_free_.push_back(static_cast<uint16_t>(i - 1));
-  }
-  tx_free_.clear();
-  for (size_t i = tx_slots_.size(); i > 0; --i) {
-    tx_free_.push_back(static_cast<uint16_t>(i - 1));
-  }
-  rx_spares_.clear();
-  rx_rescued_.clear();
-  rx_in_flight_ = 0;
 }
 
 Task<absl::Status> VirtioNet::Detach() {
   // The ring addresses go with it.
   CO_RETURN_IF_ERROR(co_await Reset());
-  rx_.reset();
-  tx_.reset();
+  for (QueuePair& pair : pairs_) pair.Detach();
   control_.reset();
+  drops_.reset();
   context_.platform.FreeDma(std::exchange(memory_, DmaMemory()));
   co_return absl::OkStatus();
 }

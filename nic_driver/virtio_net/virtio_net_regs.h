@@ -44,6 +44,7 @@ struct MAC : Register<0x00, ReadOnly, uint8_t> {};  // Six of them.
 struct STATUS : Register<0x06, ReadOnly, uint16_t> {
   static constexpr Bit<STATUS, 0> LINK_UP{};
 };
+struct MAX_VIRTQUEUE_PAIRS : Register<0x08, ReadOnly, uint16_t> {};
 struct MTU : Register<0x0a, ReadOnly, uint16_t> {};
 struct SPEED : Register<0x0c, ReadOnly> {};            // Mb/s.
 struct DUPLEX : Register<0x10, ReadOnly, uint8_t> {};  // 1: full.
@@ -52,13 +53,14 @@ struct DUPLEX : Register<0x10, ReadOnly, uint8_t> {};  // 1: full.
 
 constexpr uint64_t Feature(int bit) { return uint64_t{1} << bit; }
 constexpr uint64_t F_CSUM = Feature(0);
-constexpr uint64_t F_GUEST_CSUM = Feature(1);
-constexpr uint64_t F_CTRL_GUEST_OFFLOADS = Feature(2);
 constexpr uint64_t F_MTU = Feature(3);
 constexpr uint64_t F_MAC = Feature(5);
+constexpr uint64_t F_HOST_TSO4 = Feature(11);
+constexpr uint64_t F_HOST_TSO6 = Feature(12);
 constexpr uint64_t F_STATUS = Feature(16);
 constexpr uint64_t F_CTRL_VQ = Feature(17);
 constexpr uint64_t F_CTRL_RX = Feature(18);
+constexpr uint64_t F_MQ = Feature(22);
 constexpr uint64_t F_EVENT_IDX = Feature(29);
 constexpr uint64_t F_VERSION_1 = Feature(32);
 constexpr uint64_t F_ACCESS_PLATFORM = Feature(33);
@@ -70,16 +72,25 @@ constexpr uint64_t F_SPEED_DUPLEX = Feature(63);
 
 // ---- 5.1.2: queues.
 
-constexpr uint16_t kRxQueue = 0;
-constexpr uint16_t kTxQueue = 1;
-constexpr uint16_t kControlQueue = 2;  // With one pair, and F_CTRL_VQ.
-constexpr uint16_t kQueues = 3;
+// receiveq1, transmitq1, …, receiveqN, transmitqN, controlq: N is
+// max_virtqueue_pairs with F_MQ, otherwise 1.
+constexpr uint16_t RxQueueOf(uint32_t pair) {
+  return static_cast<uint16_t>(2 * pair);
+}
+constexpr uint16_t TxQueueOf(uint32_t pair) {
+  return static_cast<uint16_t>(2 * pair + 1);
+}
+// What max_virtqueue_pairs may be (5.1.4.1), less the one value with which
+// controlq would have an index that queue_select cannot hold.
+constexpr uint32_t kMostPairs = 0x7fff;
 
 // ---- 5.1.6: what precedes every frame.
 
 struct NetHeader {
   static constexpr uint8_t NEEDS_CSUM = 1;
-  static constexpr uint8_t DATA_VALID = 2;
+  static constexpr uint8_t GSO_NONE = 0;
+  static constexpr uint8_t GSO_TCPV4 = 1;
+  static constexpr uint8_t GSO_TCPV6 = 4;
 
   uint8_t flags;
   uint8_t gso_type;

@@ -44,6 +44,7 @@ class ModelDevice final : public PciDevice {
     }
   }
   void Write(int bar, uint32_t offset, int width, uint32_t value) override {
+    if (swallow && swallow(offset)) return;
     uint8_t bytes[4];
     std::memcpy(bytes, &value, 4);
     EXPECT_EQ(nic_.WriteRegion(bar, offset, std::span(bytes).first(width)), 0);
@@ -59,6 +60,7 @@ class ModelDevice final : public PciDevice {
   bool gone() const override { return false; }
 
   std::function<uint32_t(uint32_t offset, uint32_t value)> lie;
+  std::function<bool(uint32_t offset)> swallow;  // A write gets lost.
   uint32_t reads = 0;
 
  private:
@@ -124,18 +126,27 @@ class VirtioNetTest : public ::testing::Test {
     ASSERT_EQ(nic_->WriteRegion(vfio_user::kConfigRegion, 4, bus_master), 0);
     device_ = std::make_unique<ModelDevice>(*nic_);
     dma_ = std::make_unique<MappingDma>(*nic_);
-    driver_ = VirtioNet::Create(DriverContext{
-        *loop_, *device_, *dma_, {"0000:01:00.0", 0x1af4, 0x1041}, 3});
+    Make(1);
+  }
+
+  // For sessions of so many lanes.
+  void Make(uint32_t queues) {
+    driver_ = VirtioNet::Create(DriverContext{*loop_,
+                                              *device_,
+                                              *dma_,
+                                              {"0000:01:00.0", 0x1af4, 0x1041},
+                                              queues + 1,
+                                              queues});
   }
 
   absl::StatusOr<NicFacts> Attach() {
     return RunToEnd(*loop_, driver_->Attach());
   }
-  void Up() {
+  void Up(uint32_t queues = 1) {
     const auto facts = Attach();
     ASSERT_TRUE(facts.ok()) << facts.status();
     facts_ = *facts;
-    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes, 1));
+    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes, queues));
     ASSERT_TRUE(link.ok()) << link.status();
     link_ = *link;
   }
@@ -144,7 +155,7 @@ class VirtioNetTest : public ::testing::Test {
     for (uint32_t i = 0; i < count; ++i) {
       buffers.push_back({kFrames + i * kBufferBytes, i});
     }
-    driver_->RxRefill(buffers);
+    driver_->queue(0).RxRefill(buffers);
   }
   std::vector<uint8_t> ToUs(size_t bytes, uint8_t fill) {
     std::vector<uint8_t> frame(bytes, fill);
@@ -153,7 +164,7 @@ class VirtioNetTest : public ::testing::Test {
   }
   std::vector<RxPiece> Harvest() {
     std::vector<RxPiece> pieces(kBatchPieces);
-    pieces.resize(driver_->RxHarvest(pieces));
+    pieces.resize(driver_->queue(0).RxHarvest(pieces));
     return pieces;
   }
   std::vector<uint8_t> Buffer(uint32_t buffer, size_t bytes) {
@@ -182,6 +193,18 @@ TEST_F(VirtioNetTest, AttachAndStartTellTheNic) {
   // A recovery pays for each: status, features (2), queues (3), MAC, MTU;
   // status, queue, link (3).
   EXPECT_LE(device_->reads, 13u);
+}
+
+// What would let the device bring frames whose checksum is yet to be filled in,
+// or that are yet to be cut up, is not accepted: no session can carry them.
+TEST_F(VirtioNetTest, TakesWholeFramesOnly) {
+  Up();
+  device_->Write32(0, model::kDriverFeatureSelect, 0);
+  const uint32_t accepted = device_->Read32(0, model::kDriverFeature);
+  constexpr uint64_t kGuestTso4 = model::Feature(7);
+  constexpr uint64_t kGuestTso6 = model::Feature(8);
+  EXPECT_EQ(accepted & (model::kGuestCsum | kGuestTso4 | kGuestTso6), 0u);
+  EXPECT_NE(accepted & model::kCsum, 0u);
 }
 
 // S3: a device that goes round the IOMMU is not driven.
@@ -271,12 +294,113 @@ TEST_F(VirtioNetTest, SendsPiecesAsOneFrame) {
                       .length = 100,
                       .more = i < 2});
   }
-  driver_->TxSubmit(pieces);
+  driver_->queue(0).TxSubmit(pieces);
   ASSERT_EQ(network_.sent.size(), 1u);
   EXPECT_EQ(network_.sent[0].size(), 300u);
   EXPECT_EQ(network_.sent[0][299], 2);
   std::vector<TxDone> done(kBatchPieces);
-  EXPECT_EQ(driver_->TxReap(done), 3u);
+  EXPECT_EQ(driver_->queue(0).TxReap(done), 3u);
+}
+
+// As many pairs as are wanted and there; Start uses as many as it is asked for,
+// and each sends by itself.
+TEST_F(VirtioNetTest, UsesSeveralPairs) {
+  Make(4);
+  Up(3);
+  EXPECT_EQ(facts_.queues, 4u);
+  EXPECT_EQ(driver_->QueueOf(3), 3u);
+  EXPECT_EQ(driver_->QueueOf(4), Driver::kControl);
+  for (uint32_t i = 0; i < 3; ++i) {
+    driver_->queue(i).TxSubmit({{{.iova = kFrames, .length = 100}}});
+    EXPECT_EQ(network_.sent.size(), i + 1);
+    std::vector<TxDone> done(kBatchPieces);
+    EXPECT_EQ(driver_->queue(i).TxReap(done), 1u);
+  }
+  const auto report = RunToEnd(*loop_, driver_->Stop());
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->tx_unsent_frames, 0u);
+  // A session of one lane, and of all, over the same device.
+  for (const uint32_t queues : {1u, 4u}) {
+    const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes, queues));
+    ASSERT_TRUE(link.ok()) << link.status();
+    driver_->queue(queues - 1).TxSubmit({{{.iova = kFrames, .length = 100}}});
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Stop()).ok());
+  }
+  EXPECT_EQ(network_.sent.size(), 5u);
+  ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());
+  EXPECT_EQ(counters_.dma_faults, 0u);
+}
+
+// S7: how many pairs there are is the device's word. One that makes no sense is
+// not used, and one pair serves.
+TEST_F(VirtioNetTest, S7_PairsThatMakeNoSenseLeaveOne) {
+  for (const uint32_t said : {0u, 1u, 0x8000u, 0xffffu}) {
+    device_->lie = [said](uint32_t offset, uint32_t value) {
+      return offset == model::kDeviceOffset + model::kConfigMaxPairs ? said
+                                                                     : value;
+    };
+    Make(4);
+    Up();
+    EXPECT_EQ(facts_.queues, 1u) << said;
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Stop()).ok());
+    ASSERT_TRUE(RunToEnd(*loop_, driver_->Detach()).ok());
+  }
+}
+
+// More than there are: queues without entries, which Attach names.
+TEST_F(VirtioNetTest, S7_PairsThatAreNotThereAreNamed) {
+  device_->lie = [](uint32_t offset, uint32_t value) {
+    return offset == model::kDeviceOffset + model::kConfigMaxPairs ? 0x7fff
+                                                                   : value;
+  };
+  Make(4);
+  const auto facts = Attach();
+  ASSERT_FALSE(facts.ok());
+  EXPECT_NE(facts.status().message().find("has 0 entries"), std::string::npos)
+      << facts.status();
+  EXPECT_EQ(dma_->ring_bytes, 0u) << "it got no memory";
+}
+
+// S8: a device that does not use the pairs must not be given their lanes, where
+// frames would wait for good.
+TEST_F(VirtioNetTest, S8_PairsThatAreRefusedEndTheStart) {
+  Make(2);
+  ASSERT_TRUE(Attach().ok());
+  uint32_t enabled = 0;
+  device_->swallow = [&enabled](uint32_t offset) {
+    return offset == model::kQueueEnable && enabled++ == 1;
+  };
+  const auto link = RunToEnd(*loop_, driver_->Start(kBufferBytes, 2));
+  ASSERT_FALSE(link.ok());
+  EXPECT_NE(link.status().message().find("refuses to use 2"), std::string::npos)
+      << link.status();
+}
+
+// A segment's header says where it is to be cut; what the frame holds is the
+// client's affair, and it is told what that must be.
+TEST_F(VirtioNetTest, AsksForSegments) {
+  Up();
+  EXPECT_NE(facts_.offloads & packet_stream::kOffloadTxTcpSegmentation, 0u);
+  EXPECT_NE(facts_.offloads & packet_stream::kOffloadTxWholeSegments, 0u);
+  constexpr uint16_t kBytes = 54 + 1500;
+  const uint8_t headers[] = {
+      0x45, 0, (kBytes - 14) >> 8, (kBytes - 14) & 0xff, 0, 0, 0, 0, 64, 6};
+  std::memset(frames_.data(), 0, kBytes);
+  frames_.data()[12] = 0x08;
+  std::copy(std::begin(headers), std::end(headers), frames_.data() + 14);
+  frames_.data()[34 + 12] = 0x50;
+  driver_->queue(0).TxSubmit({{{.iova = kFrames,
+                                .length = kBytes,
+                                .checksum = true,
+                                .checksum_start = 34,
+                                .checksum_position = 34 + 16,
+                                .segment_bytes = 1000,
+                                .header_bytes = 54,
+                                .frame_bytes = kBytes}}});
+  ASSERT_EQ(network_.sent.size(), 2u);
+  EXPECT_EQ(network_.sent[0].size(), 54u + 1000);
+  EXPECT_EQ(network_.sent[1].size(), 54u + 500);
+  EXPECT_EQ(counters_.tx_bad, 0u);
 }
 
 // Stop leaves nothing with the device, and says what was on its way.
@@ -302,7 +426,7 @@ TEST_F(VirtioNetTest, NeedsResetEndsTheDriver) {
   device_->lie = [](uint32_t offset, uint32_t value) {
     return offset == model::kDeviceStatus ? value | model::kNeedsReset : value;
   };
-  EXPECT_NE(driver_->HandleIrq(2).failure, nullptr);
+  EXPECT_NE(driver_->HandleIrq(1).failure, nullptr);
 }
 
 }  // namespace

@@ -80,12 +80,13 @@ void CommonConfig::Read(uint32_t offset, std::span<uint8_t> data) const {
   put(kConfigGeneration, generation_);
   put(kQueueSelect, queue_select_);
   // 4.1.4.3.1: a queue that is not there has size 0.
-  if (queue_select_ < kQueues) {
-    const Queue& queue = queues_[queue_select_];
+  const uint32_t number = selected();
+  if (number < kQueues) {
+    const Queue& queue = queues_[number];
     put(kQueueSize, queue.addresses.size);
     put(kQueueMsixVector, queue.vector);
     put(kQueueEnable, static_cast<uint16_t>(queue.enabled));
-    put(kQueueNotifyOff, queue_select_);
+    put(kQueueNotifyOff, static_cast<uint16_t>(number));
     put(kQueueDesc, queue.addresses.desc);
     put(kQueueDriver, queue.addresses.driver);
     put(kQueueDevice, queue.addresses.device);
@@ -121,8 +122,8 @@ CommonConfig::Effect CommonConfig::Write(uint32_t offset,
       queue_select_ = static_cast<uint16_t>(value);
       return Effect::kNone;
     default:
-      return queue_select_ < kQueues
-                 ? WriteQueue(offset, value, queues_[queue_select_])
+      return selected() < kQueues
+                 ? WriteQueue(offset, value, queues_[selected()])
                  : Effect::kNone;
   }
 }
@@ -147,8 +148,9 @@ bool CommonConfig::FeaturesMakeSense() const {
          (driver_features_ & kVersion1) != 0 &&
          (driver_features_ & kAccessPlatform) != 0 &&
          // 5.1.3.1.
+         needs(kHostTso4, kCsum) && needs(kHostTso6, kCsum) &&
          needs(kCtrlRx, kCtrlVq) && needs(kCtrlGuestOffloads, kCtrlVq) &&
-         needs(kDeviceStats, kCtrlVq);
+         needs(kMq, kCtrlVq) && needs(kDeviceStats, kCtrlVq);
 }
 
 bool CommonConfig::Placed(const Queue& queue) const {
@@ -169,7 +171,7 @@ CommonConfig::Effect CommonConfig::WriteQueue(uint32_t offset, uint64_t value,
     // it always reads as 0.
     if (value != 1 || !Has(kRingReset)) return Effect::kNone;
     queue = {};
-    queue.addresses.size = MaxSize(queue_select_);
+    queue.addresses.size = MaxSize(selected());
     return Effect::kQueueReset;
   }
   if (offset == kQueueMsixVector) {
@@ -181,7 +183,7 @@ CommonConfig::Effect CommonConfig::WriteQueue(uint32_t offset, uint64_t value,
   const auto half = static_cast<uint32_t>(value);
   switch (offset) {
     case kQueueSize:
-      if (value <= MaxSize(queue_select_)) {
+      if (value <= MaxSize(selected())) {
         queue.addresses.size = static_cast<uint16_t>(value);
       }
       return Effect::kNone;

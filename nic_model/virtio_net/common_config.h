@@ -45,14 +45,22 @@ class CommonConfig {
   bool Has(uint64_t feature) const {
     return (status_ & kFeaturesOk) != 0 && (driver_features_ & feature) != 0;
   }
-  const Queue& queue(uint32_t index) const { return queues_[index]; }
-  uint16_t selected() const { return queue_select_; }
+  // By number, see layout.h.
+  const Queue& queue(uint32_t number) const { return queues_[number]; }
+  // The number of the queue that is selected; kQueues: there is no such queue.
+  uint32_t selected() const { return NumberOf(queue_select_); }
   uint16_t config_vector() const { return config_vector_; }
   void BumpGeneration() { ++generation_; }
 
  private:
-  static uint16_t MaxSize(uint32_t queue) {
-    return queue == kControlQueue ? kControlQueueSize : kMaxQueueSize;
+  static uint16_t MaxSize(uint32_t number) {
+    return number == kControlQueue ? kControlQueueSize : kMaxQueueSize;
+  }
+  // Which queues there are is known once the features are (5.1.2).
+  uint32_t NumberOf(uint32_t index) const {
+    if (Has(kMq)) return index < kQueues ? index : kQueues;
+    if (index == kControlIndexOfOnePair) return kControlQueue;
+    return index < kControlIndexOfOnePair ? index : kQueues;
   }
   Effect WriteStatus(uint8_t value);
   bool FeaturesMakeSense() const;

@@ -62,16 +62,15 @@ bool Control::Execute(std::span<const uint8_t> command, uint64_t features) {
     case kClassMac:
       return (features & kCtrlRx) != 0 && command[1] == kMacTableSet &&
              SetMacTable(data);
+    case kClassMq:
+      return (features & kMq) != 0 && command[1] == kVqPairsSet &&
+             data.size() == 2 && set_pairs_(Load<uint16_t>(data, 0));
     case kClassGuestOffloads:
-      if ((features & kCtrlGuestOffloads) == 0 ||
-          command[1] != kGuestOffloadsSet || data.size() != 8 ||
-          (Load<uint64_t>(data, 0) & ~(features & kGuestCsum)) != 0) {
-        return false;
-      }
-      receiver_.set_checksums((Load<uint64_t>(data, 0) & kGuestCsum) != 0);
-      return true;
+      return (features & kCtrlGuestOffloads) != 0 &&
+             command[1] == kGuestOffloadsSet && SetOffloads(data, features);
     case kClassStats:
-      return (features & kDeviceStats) != 0 && GetStatistics(command[1], data);
+      return (features & kDeviceStats) != 0 &&
+             GetStatistics(command[1], data, features);
     default:
       return false;
   }
@@ -115,31 +114,56 @@ bool Control::SetMacTable(std::span<const uint8_t> data) {
   return true;
 }
 
-// 5.1.6.5.9 of version 1.4. One queue, one type: the receive queue's basics.
-bool Control::GetStatistics(uint8_t command, std::span<const uint8_t> data) {
+bool Control::SetOffloads(std::span<const uint8_t> data, uint64_t features) {
+  if (data.size() != 8) return false;
+  const auto wanted = Load<uint64_t>(data, 0);
+  if ((wanted & ~(features & kGuestCsum)) != 0) return false;
+  for (Receiver& receiver : receivers_) {
+    receiver.set_checksums((wanted & kGuestCsum) != 0);
+  }
+  return true;
+}
+
+// 5.1.6.5.9 of version 1.4. One type: receive queues' basics.
+bool Control::GetStatistics(uint8_t command, std::span<const uint8_t> data,
+                            uint64_t features) {
   if (command == kStatsQuery) {
     Append(&result_, kStatsRxBasic);
     return data.empty();
   }
-  // struct virtio_net_ctrl_queue_stats: index, reserved, types.
-  if (command != kStatsGet || data.size() != 16 ||
-      Load<uint16_t>(data, 0) != kRxQueue ||
-      Load<uint64_t>(data, 8) != kStatsRxBasic) {
+  // struct virtio_net_ctrl_queue_stats: for each queue its index, reserved,
+  // types.
+  constexpr size_t kEntryBytes = 16;
+  const size_t pairs = (features & kMq) != 0 ? kMaxPairs : 1;
+  if (command != kStatsGet || data.empty() || data.size() % kEntryBytes != 0 ||
+      data.size() / kEntryBytes > kMaxPairs) {
     return false;
   }
+  for (; !data.empty(); data = data.subspan(kEntryBytes)) {
+    const auto queue = Load<uint16_t>(data, 0);
+    if (queue % 2 != 0 || queue / 2u >= pairs ||
+        Load<uint64_t>(data, 8) != kStatsRxBasic) {
+      return false;
+    }
+    AppendStatistics(queue);
+  }
+  return true;
+}
+
+void Control::AppendStatistics(uint16_t queue) {
+  const Receiver& receiver = receivers_[queue / 2];
   constexpr uint16_t kReplyBytes = 8 + 6 * 8;
   Append<uint8_t>(&result_, 0);  // VIRTIO_NET_STATS_TYPE_REPLY_RX_BASIC
   Append<uint8_t>(&result_, 0);
-  Append<uint16_t>(&result_, kRxQueue);
+  Append<uint16_t>(&result_, queue);
   Append<uint16_t>(&result_, 0);
   Append<uint16_t>(&result_, kReplyBytes);
-  Append<uint64_t>(&result_, 0);                      // rx_notifications
-  Append<uint64_t>(&result_, receiver_.delivered());  // rx_packets
-  Append<uint64_t>(&result_, 0);                      // rx_bytes
-  Append<uint64_t>(&result_, 0);                      // rx_interrupts
-  Append<uint64_t>(&result_, receiver_.missed());     // rx_drops
-  Append<uint64_t>(&result_, receiver_.missed());     // rx_drop_overruns
-  return true;
+  Append<uint64_t>(&result_, 0);                     // rx_notifications
+  Append<uint64_t>(&result_, receiver.delivered());  // rx_packets
+  Append<uint64_t>(&result_, 0);                     // rx_bytes
+  Append<uint64_t>(&result_, 0);                     // rx_interrupts
+  Append<uint64_t>(&result_, receiver.missed());     // rx_drops
+  Append<uint64_t>(&result_, receiver.missed());     // rx_drop_overruns
 }
 
 }  // namespace bulkhead::nic_model::virtio_net

@@ -4,7 +4,10 @@
 #define BULKHEAD_NIC_MODEL_VIRTIO_NET_CONTROL_H_
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "nic_model/dma_map.h"
@@ -16,9 +19,14 @@ namespace bulkhead::nic_model::virtio_net {
 
 class Control {
  public:
-  // All outlive it.
-  Control(DmaMap& dma, RxFilter& filter, Receiver& receiver)
-      : dma_(dma), filter_(filter), receiver_(receiver) {}
+  // All outlive it. `set_pairs` carries out VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, or
+  // returns false.
+  Control(DmaMap& dma, RxFilter& filter, std::deque<Receiver>& receivers,
+          std::function<bool(uint32_t pairs)> set_pairs)
+      : dma_(dma),
+        filter_(filter),
+        receivers_(receivers),
+        set_pairs_(std::move(set_pairs)) {}
 
   // Carries out at most `budget` commands; `features` are those negotiated.
   // False: the queue is broken.
@@ -31,11 +39,15 @@ class Control {
   bool Execute(std::span<const uint8_t> command, uint64_t features);
   bool SetRxMode(uint8_t command, std::span<const uint8_t> data);
   bool SetMacTable(std::span<const uint8_t> data);
-  bool GetStatistics(uint8_t command, std::span<const uint8_t> data);
+  bool SetOffloads(std::span<const uint8_t> data, uint64_t features);
+  bool GetStatistics(uint8_t command, std::span<const uint8_t> data,
+                     uint64_t features);
+  void AppendStatistics(uint16_t queue);
 
   DmaMap& dma_;
   RxFilter& filter_;
-  Receiver& receiver_;
+  std::deque<Receiver>& receivers_;
+  const std::function<bool(uint32_t)> set_pairs_;
   Chain chain_;
   std::vector<uint8_t> command_;
   std::vector<uint8_t> result_;  // Precedes the acknowledgement.

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -62,10 +63,13 @@ VirtioNet::VirtioNet(EventLoop& loop, PortCounters& counters,
       common_(Offered(faults_)),
       msix_(kMsixVectors, faults_, counters),
       dma_(counters),
-      receiver_(dma_, counters, faults_),
-      transmitter_(dma_, counters),
-      control_(dma_, filter_, receiver_),
+      control_(dma_, filter_, receivers_,
+               [this](uint32_t pairs) { return SetPairs(pairs); }),
       doorbells_(std::move(doorbells)) {
+  for (uint32_t pair = 0; pair < kMaxPairs; ++pair) {
+    receivers_.emplace_back(dma_, counters, faults_);
+    transmitters_.emplace_back(dma_, counters, steering_, pair);
+  }
   if (faults_.looping_capabilities) config_.LoopCapabilities();
 }
 
@@ -78,12 +82,13 @@ VirtioNet::~VirtioNet() {
 absl::Status VirtioNet::Watch() {
   // Edge triggered: each ring of a doorbell is one event, and its counter need
   // never be read.
-  for (uint32_t queue = 0; queue < kQueues; ++queue) {
+  for (uint32_t queue = 0; queue < Doorbells::kOffered; ++queue) {
     ASSIGN_OR_RETURN(watches_[queue],
                      loop_.Watch(doorbells_->event(queue), EPOLLIN | EPOLLET,
                                  [this, queue](uint32_t) { Kick(queue); }));
   }
-  poller_ = loop_.AddPoller([this] { return more_to_send_ && Transmit(); });
+  poller_ =
+      loop_.AddPoller([this] { return more_to_send_ != 0 && Transmit(); });
   if (faults_.link_flap) FlapLink();
   return absl::OkStatus();
 }
@@ -94,11 +99,10 @@ void VirtioNet::Kick(uint32_t queue) {
   if (!running()) return;
   // What the driver commanded before it rang applies to what it rang for.
   ServeControl();
-  if (queue == kTxQueue) {
-    Transmit();
-  } else if (queue == kRxQueue) {
-    ReceiverReady();
-  }
+  if (queue == kControlQueue || queue / 2 >= steering_.pairs()) return;
+  if (queue % 2 == 0) return ReceiverReady(queue / 2);
+  more_to_send_ |= 1u << queue / 2;
+  Transmit();
 }
 
 void VirtioNet::ServeControl() {
@@ -108,46 +112,86 @@ void VirtioNet::ServeControl() {
   Signal(kControlQueue);
 }
 
+// 5.1.6.5.6.1: within limits, and not before the queues are there.
+bool VirtioNet::SetPairs(uint32_t pairs) {
+  if (pairs < 1 || pairs > kMaxPairs) return false;
+  for (uint32_t i = 0; i < pairs; ++i) {
+    if (queues_[RxQueueOf(i)] == nullptr || queues_[TxQueueOf(i)] == nullptr) {
+      return false;
+    }
+  }
+  steering_.set_pairs(pairs);
+  SetReceiversRunning();
+  return true;
+}
+
 bool VirtioNet::Transmit() {
-  more_to_send_ = false;
-  Virtqueue* queue = queues_[kTxQueue].get();
-  if (!running() || queue == nullptr) return false;
-  Transmitter::Outcome outcome = transmitter_.Process(
-      *queue, *network_, kBudget, link_up_, common_.Has(kCsum));
+  for (uint32_t left = std::exchange(more_to_send_, 0); left != 0;
+       left &= left - 1) {
+    TransmitOn(static_cast<uint32_t>(std::countr_zero(left)));
+  }
+  return more_to_send_ != 0;
+}
+
+void VirtioNet::TransmitOn(uint32_t pair) {
+  Virtqueue* queue = queues_[TxQueueOf(pair)].get();
+  if (!running() || queue == nullptr || pair >= steering_.pairs()) return;
+  Transmitter::Outcome outcome = transmitters_[pair].Process(
+      *queue, *network_, kBudget, link_up_, common_.features());
   if (outcome == Transmitter::Outcome::kIdle) {
     queue->AskForKick();
     // One may have come before the driver saw that we wait.
     if (queue->HasChain()) outcome = Transmitter::Outcome::kMore;
   }
-  if (outcome == Transmitter::Outcome::kBroken) {
-    Break();
-    return false;
-  }
-  Signal(kTxQueue);
+  if (outcome == Transmitter::Outcome::kBroken) return Break();
+  Signal(TxQueueOf(pair));
   // What an echo gave back.
   EndReceive();
-  more_to_send_ = outcome == Transmitter::Outcome::kMore;
-  return more_to_send_;
+  if (outcome == Transmitter::Outcome::kMore) more_to_send_ |= 1u << pair;
 }
 
-void VirtioNet::ReceiverReady() {
-  receiver_.Drain();
+uint64_t VirtioNet::work_done() const {
+  uint64_t done = 0;
+  for (const Receiver& receiver : receivers_) done += receiver.frames_done();
+  for (const Transmitter& one : transmitters_) done += one.frames_done();
+  return done;
+}
+
+// Whichever queue a frame goes to.
+bool VirtioNet::CanReceive() const {
+  for (uint32_t i = 0; i < steering_.pairs(); ++i) {
+    if (!receivers_[i].HasBuffers()) return false;
+  }
+  return true;
+}
+
+void VirtioNet::ReceiverReady(uint32_t pair) {
+  receivers_[pair].Drain();
   EndReceive();
   network_->PortReady();
 }
 
 void VirtioNet::Receive(std::span<const uint8_t> frame) {
-  receiver_.Receive(frame, filter_, mac_);
+  receivers_[steering_.PairFor(frame)].Receive(frame, filter_, mac_);
 }
 
 void VirtioNet::EndReceive() {
-  if (!running()) return;
-  if (!receiver_.EndBatch()) return Break();
-  Signal(kRxQueue);
+  for (uint32_t i = 0; running() && i < steering_.pairs(); ++i) {
+    if (!receivers_[i].EndBatch()) return Break();
+    Signal(RxQueueOf(i));
+  }
+}
+
+void VirtioNet::SetReceiversRunning() {
+  for (uint32_t i = 0; i < kMaxPairs; ++i) {
+    receivers_[i].set_running(link_up_ && common_.live() &&
+                              i < steering_.pairs());
+  }
 }
 
 void VirtioNet::ResumeSend() {
-  transmitter_.Resume();
+  for (Transmitter& transmitter : transmitters_) transmitter.Resume();
+  more_to_send_ = (1u << steering_.pairs()) - 1;
   Transmit();
 }
 
@@ -168,9 +212,13 @@ void VirtioNet::DeviceReset() {
   Bump(counters_.resets);
   for (uint32_t i = 0; i < kQueues; ++i) CloseQueue(i);
   common_.Reset();
-  receiver_.set_running(false);
-  receiver_.set_checksums(false);
-  receiver_.ResetStatistics();
+  steering_.set_pairs(1);
+  SetReceiversRunning();
+  for (Receiver& receiver : receivers_) {
+    receiver.set_checksums(false);
+    receiver.ResetStatistics();
+  }
+  more_to_send_ = 0;
   filter_ = {};
   msix_.ClearPending();
   isr_ = 0;
@@ -196,8 +244,10 @@ void VirtioNet::StatusChanged() {
     if (common_.queue(i).enabled && queues_[i] == nullptr) OpenQueue(i);
   }
   // 5.1.6.5.8: what was negotiated is on until the driver turns it off.
-  receiver_.set_checksums(common_.Has(kGuestCsum));
-  receiver_.set_running(link_up_);
+  for (Receiver& receiver : receivers_) {
+    receiver.set_checksums(common_.Has(kGuestCsum));
+  }
+  SetReceiversRunning();
 }
 
 void VirtioNet::OpenQueue(uint32_t index) {
@@ -206,14 +256,16 @@ void VirtioNet::OpenQueue(uint32_t index) {
   const QueueAddresses& at = common_.queue(index).addresses;
   queues_[index] = common_.Has(kRingPacked) ? MakePackedQueue(dma_, at, options)
                                             : MakeSplitQueue(dma_, at, options);
-  if (index == kRxQueue) {
-    receiver_.Open(queues_[index].get(), common_.Has(kMrgRxbuf));
+  if (index != kControlQueue && index % 2 == 0) {
+    receivers_[index / 2].Open(queues_[index].get(), common_.Has(kMrgRxbuf));
   }
 }
 
 void VirtioNet::CloseQueue(uint32_t index) {
-  if (index == kRxQueue) receiver_.Open(nullptr, false);
-  if (index == kTxQueue) transmitter_.Reset();
+  if (index != kControlQueue) {
+    if (index % 2 == 0) receivers_[index / 2].Open(nullptr, false);
+    if (index % 2 == 1) transmitters_[index / 2].Reset();
+  }
   queues_[index].reset();
 }
 
@@ -221,8 +273,8 @@ void VirtioNet::Break() {
   if ((common_.status() & kNeedsReset) != 0) return;
   common_.set_needs_reset();
   for (uint32_t i = 0; i < kQueues; ++i) CloseQueue(i);
-  receiver_.set_running(false);
-  more_to_send_ = false;
+  SetReceiversRunning();
+  more_to_send_ = 0;
   isr_ |= kIsrConfig;
   msix_.Raise(common_.config_vector());
 }
@@ -231,7 +283,7 @@ void VirtioNet::UpdateLink() {
   const bool up = config_.cable() && !flapped_;
   if (up == link_up_) return;
   link_up_ = up;
-  receiver_.set_running(up && common_.live());
+  SetReceiversRunning();
   common_.BumpGeneration();
   if (!common_.live()) return;
   isr_ |= kIsrConfig;
@@ -261,7 +313,7 @@ std::array<uint8_t, kDeviceConfigBytes> VirtioNet::DeviceConfig() const {
   };
   std::copy(mac_.begin(), mac_.end(), image.begin());
   put(kConfigStatus, static_cast<uint16_t>(link_up_ ? kLinkUp : 0));
-  put(kConfigMaxPairs, uint16_t{1});
+  put(kConfigMaxPairs, static_cast<uint16_t>(kMaxPairs));
   put(kConfigMtu, kMaxMtu);
   put(kConfigSpeed, kSpeedMbps);
   put(kConfigDuplex, uint8_t{1});
@@ -294,7 +346,7 @@ void VirtioNet::WriteBar(uint32_t offset, std::span<const uint8_t> data) {
     return;
   }
   if (offset >= kCommonOffset + kCommonBytes) return;
-  const uint16_t selected = common_.selected();
+  const uint32_t selected = common_.selected();
   switch (common_.Write(offset - kCommonOffset, data)) {
     case CommonConfig::Effect::kNone:
       return;

@@ -2,15 +2,17 @@
 //
 // Source: Virtio 1.2. Split and packed rings, event indices, indirect
 // descriptors, mergeable receive buffers, checksum offload both ways, link,
-// MTU, control queue (receive modes, MAC table, offloads), ring reset; of 1.4
-// the receive queue's statistics. It is behind an IOMMU, and insists that its
-// driver knows (VIRTIO_F_ACCESS_PLATFORM). Not modelled: INTx (MSI-X only),
-// segmentation, RSS, VLAN filtering, announcements.
+// MTU, TCP segmentation, eight queue pairs with automatic receive steering,
+// control queue (receive modes, MAC table, offloads, queue pairs), ring reset;
+// of 1.4 the receive queues' statistics. It is behind an IOMMU, and
+// insists that its driver knows (VIRTIO_F_ACCESS_PLATFORM). Not modelled: INTx
+// (MSI-X only), segments to the host, RSS, VLAN filtering, announcements.
 #ifndef BULKHEAD_NIC_MODEL_VIRTIO_NET_DEVICE_H_
 #define BULKHEAD_NIC_MODEL_VIRTIO_NET_DEVICE_H_
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -26,6 +28,7 @@
 #include "nic_model/virtio_net/control.h"
 #include "nic_model/virtio_net/doorbells.h"
 #include "nic_model/virtio_net/receiver.h"
+#include "nic_model/virtio_net/steering.h"
 #include "nic_model/virtio_net/transmitter.h"
 #include "nic_model/virtio_net/virtqueue.h"
 
@@ -44,9 +47,7 @@ class VirtioNet : public Model {
 
   // Model.
   void PlugIn(Network* network) override { network_ = network; }
-  uint64_t work_done() const override {
-    return transmitter_.frames_done() + receiver_.frames_done();
-  }
+  uint64_t work_done() const override;
 
   // vfio_user::DeviceOps.
   vfio_user::RegionInfo Region(uint32_t index) const override;
@@ -70,7 +71,7 @@ class VirtioNet : public Model {
   // Port.
   void Receive(std::span<const uint8_t> frame) override;
   void EndReceive() override;
-  bool CanReceive() const override { return receiver_.HasBuffers(); }
+  bool CanReceive() const override;
   bool PausesPartner() const override { return false; }
   bool ObeysPause() const override { return false; }
   void ResumeSend() override;
@@ -100,13 +101,18 @@ class VirtioNet : public Model {
   // The device cannot go on until it is reset.
   void Break();
 
-  // Data path.
+  // Data path. Queues are given by number, see layout.h.
   bool running() const { return common_.live() && dma_.bus_master(); }
   void Kick(uint32_t queue);
   void ServeControl();
-  // One batch of transmit work; true when more waits.
+  // VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET; false: refused.
+  bool SetPairs(uint32_t pairs);
+  // One batch of transmit work for all pairs that have some; true when more
+  // waits.
   bool Transmit();
-  void ReceiverReady();
+  void TransmitOn(uint32_t pair);
+  void ReceiverReady(uint32_t pair);
+  void SetReceiversRunning();
   void Signal(uint32_t queue);
 
   EventLoop& loop_;
@@ -119,17 +125,18 @@ class VirtioNet : public Model {
   Msix msix_;
   DmaMap dma_;
   RxFilter filter_;
-  Receiver receiver_;
-  Transmitter transmitter_;
+  Steering steering_;
+  std::deque<Receiver> receivers_;  // One for each pair.
+  std::deque<Transmitter> transmitters_;
   Control control_;
   std::unique_ptr<virtio_net::Doorbells> doorbells_;
   std::array<std::unique_ptr<Virtqueue>, kQueues> queues_;
   Network* network_ = nullptr;
   bool link_up_ = true;
   bool flapped_ = false;
-  bool more_to_send_ = false;
+  uint32_t more_to_send_ = 0;  // A bit for each pair.
   uint8_t isr_ = 0;
-  std::array<EventLoop::WatchId, kQueues> watches_ = {};
+  std::array<EventLoop::WatchId, virtio_net::Doorbells::kOffered> watches_ = {};
   EventLoop::PollerId poller_ = 0;
   EventLoop::TimerId link_timer_ = 0;
 };

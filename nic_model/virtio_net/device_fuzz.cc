@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "nic_model/virtio_net/test_bench.h"
 
@@ -32,9 +33,16 @@ class Input {
   size_t size_;
 };
 
+// Of two pairs, and the control queue.
+uint16_t TakeQueue(Input& input) {
+  constexpr uint16_t kSome[] = {kRxQueue, kTxQueue, RxQueueOf(1), TxQueueOf(1),
+                                kControlQueue};
+  return kSome[input.Take<uint8_t>() % std::size(kSome)];
+}
+
 // A descriptor whose parts are mostly such as a ring may have.
 void PutDescriptor(TestBench& bench, Input& input) {
-  const auto queue = static_cast<uint16_t>(input.Take<uint8_t>() % kQueues);
+  const uint16_t queue = TakeQueue(input);
   const auto index =
       static_cast<uint16_t>(input.Take<uint8_t>() % TestBench::kSize);
   const auto flags = input.Take<uint16_t>();
@@ -46,7 +54,7 @@ void PutDescriptor(TestBench& bench, Input& input) {
 }
 
 void Step(TestBench& bench, Input& input, uint64_t* offered) {
-  switch (input.Take<uint8_t>() % 14) {
+  switch (input.Take<uint8_t>() % 15) {
     case 0: {
       const uint32_t width = 1u << input.Take<uint8_t>() % 3;
       bench.Write(input.Take<uint8_t>() % kCommonBytes, width,
@@ -62,23 +70,25 @@ void Step(TestBench& bench, Input& input, uint64_t* offered) {
       PutDescriptor(bench, input);
       break;
     case 5:
-    case 6:
-      bench.MakeAvailable(
-          static_cast<uint16_t>(input.Take<uint8_t>() % kQueues),
-          static_cast<uint16_t>(input.Take<uint8_t>() % 20));
+    case 6: {
+      const uint16_t queue = TakeQueue(input);
+      bench.MakeAvailable(queue,
+                          static_cast<uint16_t>(input.Take<uint8_t>() % 20));
       break;
+    }
     case 7:
     case 8:
-      bench.Kick(static_cast<uint16_t>(input.Take<uint8_t>() % kQueues));
+      bench.Kick(TakeQueue(input));
       break;
     case 9: {
       Frame frame(input.Take<uint16_t>() % 10'000 + 14, input.Take<uint8_t>());
+      if (frame[0] % 2 != 0) frame[12] = 8, frame[13] = 0;  // A flow's.
       bench.Receive(frame);
       ++*offered;
       break;
     }
     case 10:  // Anything anywhere in the rings.
-      bench.At<uint16_t>(TestBench::kIova + input.Take<uint16_t>() % 0xc000 /
+      bench.At<uint16_t>(TestBench::kIova + input.Take<uint32_t>() % 0x14000 /
                                                 2 * 2) = input.Take<uint16_t>();
       break;
     case 11:
@@ -90,6 +100,12 @@ void Step(TestBench& bench, Input& input, uint64_t* offered) {
         bench.MapMemory();
       }
       break;
+    case 13: {
+      const auto pairs = static_cast<uint8_t>(input.Take<uint8_t>() % 4);
+      const uint8_t data[] = {pairs, 0};
+      bench.Command(kClassMq, kVqPairsSet, data);
+      break;
+    }
     default:
       if (input.Take<uint8_t>() % 8 == 0) bench.nic->Reset();
   }
@@ -103,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TestBench bench;
   constexpr uint64_t kKinds[] = {TestBench::kPlain, kOffered & ~kRingPacked,
                                  kOffered};
-  bench.BringUp(kKinds[input.Take<uint8_t>() % 3]);
+  bench.BringUp(kKinds[input.Take<uint8_t>() % 3], 2);
   bench.PostRx(0);
   uint64_t offered = 0;
   while (!input.empty()) Step(bench, input, &offered);

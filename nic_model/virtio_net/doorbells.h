@@ -1,5 +1,5 @@
-// The notification address of each queue: a write there is an eventfd, without
-// a message. Virtio 1.2, section 4.1.4.4.
+// The notification addresses of the first queues: a write there is an eventfd,
+// without a message. Virtio 1.2, section 4.1.4.4.
 #ifndef BULKHEAD_NIC_MODEL_VIRTIO_NET_DOORBELLS_H_
 #define BULKHEAD_NIC_MODEL_VIRTIO_NET_DOORBELLS_H_
 
@@ -17,6 +17,10 @@ namespace bulkhead::nic_model::virtio_net {
 
 class Doorbells {
  public:
+  // A client takes eight; the queues from here on, and the control queue, are
+  // notified by messages.
+  static constexpr uint32_t kOffered = 8;
+
   // `page`: sealed memory for what is written, which nobody reads here; without
   // it every notification is a message.
   static absl::StatusOr<std::unique_ptr<Doorbells>> Create(UniqueFd page);
@@ -29,8 +33,8 @@ class Doorbells {
 
  private:
   UniqueFd page_;
-  std::array<UniqueFd, kQueues> events_;
-  std::array<vfio_user::DoorbellOffer, kQueues> offers_;
+  std::array<UniqueFd, kOffered> events_;
+  std::array<vfio_user::DoorbellOffer, kOffered> offers_;
 };
 
 }  // namespace bulkhead::nic_model::virtio_net

@@ -24,13 +24,20 @@ constexpr uint32_t kNotifyMultiplier = 4;  // Bytes between two queues.
 constexpr uint32_t kBar0Bytes = 0x4000;
 constexpr uint32_t kBar1Bytes = 0x1000;  // MSI-X table and pending bits.
 constexpr uint32_t kPendingOffset = 0x800;
-constexpr uint32_t kMsixVectors = 3;
+constexpr uint32_t kMsixVectors = 10;
 
-// 5.1.2: receiveq1, transmitq1, controlq.
-constexpr uint32_t kRxQueue = 0;
-constexpr uint32_t kTxQueue = 1;
-constexpr uint32_t kControlQueue = 2;
-constexpr uint32_t kQueues = 3;
+// 5.1.2: receiveq1, transmitq1, …, receiveqN, transmitqN, controlq. Here by the
+// number that they have with VIRTIO_NET_F_MQ, which is also the place where
+// each is notified; without it, there are the first two and controlq, whose
+// index is then 2 (CommonConfig::NumberOf).
+constexpr uint32_t kMaxPairs = 8;
+constexpr uint32_t RxQueueOf(uint32_t pair) { return 2 * pair; }
+constexpr uint32_t TxQueueOf(uint32_t pair) { return 2 * pair + 1; }
+constexpr uint32_t kRxQueue = RxQueueOf(0);
+constexpr uint32_t kTxQueue = TxQueueOf(0);
+constexpr uint32_t kControlQueue = 2 * kMaxPairs;
+constexpr uint32_t kQueues = kControlQueue + 1;
+constexpr uint32_t kControlIndexOfOnePair = 2;
 constexpr uint16_t kMaxQueueSize = 1024;
 constexpr uint16_t kControlQueueSize = 64;
 
@@ -49,10 +56,13 @@ constexpr uint64_t kGuestCsum = Feature(1);
 constexpr uint64_t kCtrlGuestOffloads = Feature(2);
 constexpr uint64_t kMtu = Feature(3);
 constexpr uint64_t kMac = Feature(5);
+constexpr uint64_t kHostTso4 = Feature(11);
+constexpr uint64_t kHostTso6 = Feature(12);
 constexpr uint64_t kMrgRxbuf = Feature(15);
 constexpr uint64_t kStatus = Feature(16);
 constexpr uint64_t kCtrlVq = Feature(17);
 constexpr uint64_t kCtrlRx = Feature(18);
+constexpr uint64_t kMq = Feature(22);
 constexpr uint64_t kIndirectDesc = Feature(28);
 constexpr uint64_t kEventIdx = Feature(29);
 constexpr uint64_t kVersion1 = Feature(32);
@@ -63,9 +73,10 @@ constexpr uint64_t kDeviceStats = Feature(50);
 constexpr uint64_t kSpeedDuplex = Feature(63);
 
 constexpr uint64_t kOffered =
-    kCsum | kGuestCsum | kCtrlGuestOffloads | kMtu | kMac | kMrgRxbuf |
-    kStatus | kCtrlVq | kCtrlRx | kIndirectDesc | kEventIdx | kVersion1 |
-    kAccessPlatform | kRingPacked | kRingReset | kDeviceStats | kSpeedDuplex;
+    kCsum | kGuestCsum | kCtrlGuestOffloads | kMtu | kMac | kHostTso4 |
+    kHostTso6 | kMrgRxbuf | kStatus | kCtrlVq | kCtrlRx | kMq | kIndirectDesc |
+    kEventIdx | kVersion1 | kAccessPlatform | kRingPacked | kRingReset |
+    kDeviceStats | kSpeedDuplex;
 
 // Without which our own driver refuses.
 constexpr uint64_t kBare = kVersion1 | kAccessPlatform | kMac;
@@ -128,6 +139,9 @@ struct NetHeader {
 static_assert(sizeof(NetHeader) == 12);
 constexpr uint8_t kNeedsCsum = 1;
 constexpr uint8_t kDataValid = 2;
+constexpr uint8_t kGsoNone = 0;
+constexpr uint8_t kGsoTcpv4 = 1;
+constexpr uint8_t kGsoTcpv6 = 4;
 
 // 5.1.6.5: control commands.
 constexpr uint8_t kClassRx = 0;
@@ -135,6 +149,8 @@ constexpr uint8_t kRxPromisc = 0;
 constexpr uint8_t kRxAllmulti = 1;
 constexpr uint8_t kClassMac = 1;
 constexpr uint8_t kMacTableSet = 0;
+constexpr uint8_t kClassMq = 4;
+constexpr uint8_t kVqPairsSet = 0;
 constexpr uint8_t kClassGuestOffloads = 5;
 constexpr uint8_t kGuestOffloadsSet = 0;
 constexpr uint8_t kClassStats = 8;

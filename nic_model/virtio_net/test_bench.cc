@@ -48,6 +48,7 @@ void TestBench::SetBusMaster(bool on) {
 }
 
 bool TestBench::Negotiate(uint64_t features) {
+  features_ = features;
   Write(kDeviceStatus, 1, kAcknowledge);
   Write(kDeviceStatus, 1, kAcknowledge | kDriver);
   for (uint32_t half = 0; half < 2; ++half) {
@@ -58,21 +59,28 @@ bool TestBench::Negotiate(uint64_t features) {
   return (Status() & kFeaturesOk) != 0;
 }
 
+void TestBench::SelectQueue(uint16_t queue) {
+  const bool one_pair = (features_ & kMq) == 0;
+  Write(kQueueSelect, 2,
+        queue == kControlQueue && one_pair ? kControlIndexOfOnePair : queue);
+}
+
 void TestBench::PlaceQueue(uint16_t queue, uint16_t size) {
-  Write(kQueueSelect, 2, queue);
+  SelectQueue(queue);
   Write(kQueueSize, 2, size);
-  Write(kQueueMsixVector, 2, queue);
+  Write(kQueueMsixVector, 2, queue == kControlQueue ? 2 : queue / 2);
   Write(kQueueDesc, 4, static_cast<uint32_t>(Ring(queue)));
   Write(kQueueDriver, 4, static_cast<uint32_t>(Avail(queue)));
   Write(kQueueDevice, 4, static_cast<uint32_t>(Used(queue)));
   Write(kQueueEnable, 2, 1);
 }
 
-void TestBench::BringUp(uint64_t features) {
+void TestBench::BringUp(uint64_t features, uint16_t pairs) {
   MapMemory();
   SetBusMaster(true);
   ASSERT_TRUE(Negotiate(features));
-  for (uint16_t queue = 0; queue < kQueues; ++queue) PlaceQueue(queue);
+  for (uint16_t queue = 0; queue < 2 * pairs; ++queue) PlaceQueue(queue);
+  PlaceQueue(kControlQueue);
   Write(kDeviceStatus, 1, kAcknowledge | kDriver | kFeaturesOk | kDriverOk);
 }
 
@@ -89,25 +97,30 @@ void TestBench::MakeAvailable(uint16_t queue, uint16_t head) {
   ++index;
 }
 
-void TestBench::PostRx(uint16_t number, uint32_t bytes) {
-  Describe(kRxQueue, number, Buffer(number), bytes, kWrite);
-  MakeAvailable(kRxQueue, number);
+void TestBench::PostRx(uint16_t number, uint32_t bytes, uint16_t queue) {
+  Describe(queue, number % kSize, Buffer(number), bytes, kWrite);
+  MakeAvailable(queue, number % kSize);
 }
 
 uint8_t TestBench::Command(uint8_t command_class, uint8_t command,
                            std::span<const uint8_t> data) {
+  return Ask(command_class, command, data, 0).back();
+}
+
+Frame TestBench::Ask(uint8_t command_class, uint8_t command,
+                     std::span<const uint8_t> data, uint32_t reply_bytes) {
   At<uint8_t>(Buffer(kAckBuffer)) = command_class;
   At<uint8_t>(Buffer(kAckBuffer) + 1) = command;
   for (size_t i = 0; i < data.size(); ++i) {
     At<uint8_t>(Buffer(kAckBuffer) + 2 + i) = data[i];
   }
-  At<uint8_t>(Buffer(kAckBuffer + 1)) = 0xee;
+  At<uint8_t>(Buffer(kAckBuffer + 1) + reply_bytes) = 0xee;
   Describe(kControlQueue, 0, Buffer(kAckBuffer),
            static_cast<uint32_t>(2 + data.size()), kNext, 1);
-  Describe(kControlQueue, 1, Buffer(kAckBuffer + 1), 1, kWrite);
+  Describe(kControlQueue, 1, Buffer(kAckBuffer + 1), reply_bytes + 1, kWrite);
   MakeAvailable(kControlQueue, 0);
   Kick(kControlQueue);
-  return At<uint8_t>(Buffer(kAckBuffer + 1));
+  return Bytes(Buffer(kAckBuffer + 1), reply_bytes + 1);
 }
 
 Frame TestBench::Bytes(uint64_t iova, size_t count) const {

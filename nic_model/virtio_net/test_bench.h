@@ -24,6 +24,7 @@ using Frame = std::vector<uint8_t>;
 class RecordingNetwork : public Network {
  public:
   SendResult Send(std::span<uint8_t> frame) override {
+    if (sent.size() >= busy_after) return SendResult::kBusy;
     if (answer == SendResult::kSent) {
       sent.emplace_back(frame.begin(), frame.end());
     }
@@ -31,6 +32,7 @@ class RecordingNetwork : public Network {
   }
   std::vector<Frame> sent;
   SendResult answer = SendResult::kSent;
+  size_t busy_after = SIZE_MAX;  // Frames.
 };
 
 // Memory, from kIova on: for each queue a page of descriptors, one for the
@@ -39,8 +41,8 @@ class TestBench {
  public:
   static constexpr Mac kMac = {2, 0, 0, 0, 0, 9};
   static constexpr uint64_t kIova = 0x10000000;
-  static constexpr size_t kMemoryBytes = 1 << 20;
-  static constexpr uint64_t kBuffers = kIova + 0x10000;
+  static constexpr size_t kMemoryBytes = 2 << 20;
+  static constexpr uint64_t kBuffers = kIova + 0x50000;
   static constexpr uint32_t kBufferBytes = 2048;
   static constexpr uint16_t kSize = 16;
   // What most tests negotiate: split rings, without event indices.
@@ -53,15 +55,23 @@ class TestBench {
   uint32_t Read(uint32_t offset, uint32_t width);
   void Write(uint32_t offset, uint32_t width, uint32_t value);
   uint8_t Status() { return static_cast<uint8_t>(Read(kDeviceStatus, 1)); }
-  // Negotiates, true when the device accepted; then the queues, DRIVER_OK.
+  // Negotiates, true when the device accepted; then the queues of `pairs`, and
+  // the control queue, DRIVER_OK.
   bool Negotiate(uint64_t features);
-  void BringUp(uint64_t features = kPlain);
+  void BringUp(uint64_t features = kPlain, uint16_t pairs = 1);
+  // Without VIRTIO_NET_F_MQ, `kControlQueue` has another index.
+  void SelectQueue(uint16_t queue);
   void PlaceQueue(uint16_t queue, uint16_t size = kSize);
   void MapMemory();
   void SetBusMaster(bool on);
 
+  // Queues are given by number, see layout.h. In memory, the control queue's
+  // ring follows those of the first pair.
   static constexpr uint64_t Ring(uint16_t queue) {
-    return kIova + queue * 0x4000;
+    const uint32_t place = queue == kControlQueue ? 2
+                           : queue < 2            ? queue
+                                                  : queue + 1u;
+    return kIova + place * 0x4000;
   }
   static constexpr uint64_t Avail(uint16_t queue) {
     return Ring(queue) + 0x1000;
@@ -81,11 +91,15 @@ class TestBench {
   uint32_t UsedBytes(uint16_t queue, uint16_t entry) {
     return At<uint32_t>(Used(queue) + 4 + 8 * entry + 4);
   }
-  // An rx buffer of `bytes` at buffer `number`, as descriptor `number`.
-  void PostRx(uint16_t number, uint32_t bytes = kBufferBytes);
+  // An rx buffer of `bytes` at buffer `number`, as descriptor `number` % kSize.
+  void PostRx(uint16_t number, uint32_t bytes = kBufferBytes,
+              uint16_t queue = kRxQueue);
   // A control command; returns the device's acknowledgement.
   uint8_t Command(uint8_t command_class, uint8_t command,
                   std::span<const uint8_t> data);
+  // One that is answered with `reply_bytes`: them, then the acknowledgement.
+  Frame Ask(uint8_t command_class, uint8_t command,
+            std::span<const uint8_t> data, uint32_t reply_bytes);
   void Receive(const Frame& frame) {
     nic->Receive(frame);
     nic->EndReceive();
@@ -106,6 +120,7 @@ class TestBench {
   std::unique_ptr<VirtioNet> nic;
 
  private:
+  uint64_t features_ = 0;
   UniqueFd memory_fd_;
   Mapping memory_;
 };

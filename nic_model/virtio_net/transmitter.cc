@@ -1,7 +1,6 @@
 #include "nic_model/virtio_net/transmitter.h"
 
 #include <cstring>
-#include <span>
 
 #include "nic_model/frames/checksum.h"
 #include "nic_model/virtio_net/layout.h"
@@ -15,7 +14,7 @@ constexpr size_t kEthernetHeaderBytes = 14;
 
 Transmitter::Outcome Transmitter::Process(Virtqueue& queue, Network& network,
                                           uint32_t budget, bool link_up,
-                                          bool checksums) {
+                                          uint64_t features) {
   if (busy_) return Outcome::kBusy;
   Outcome outcome = Outcome::kMore;
   while (budget-- != 0) {
@@ -27,7 +26,7 @@ Transmitter::Outcome Transmitter::Process(Virtqueue& queue, Network& network,
         break;
       }
       assembled_ = true;
-      good_ = Gather(checksums);
+      good_ = Gather(features);
     }
     if (!Send(network, link_up)) {
       busy_ = true;
@@ -42,7 +41,7 @@ Transmitter::Outcome Transmitter::Process(Virtqueue& queue, Network& network,
   return queue.Publish() ? outcome : Outcome::kBroken;
 }
 
-bool Transmitter::Gather(bool checksums) {
+bool Transmitter::Gather(uint64_t features) {
   NetHeader header;
   const uint64_t all = chain_.readable_bytes();
   if (all < sizeof(header) + kEthernetHeaderBytes ||
@@ -51,16 +50,26 @@ bool Transmitter::Gather(bool checksums) {
   }
   bytes_ = static_cast<size_t>(all) - sizeof(header);
   std::array<uint8_t, sizeof(header)> bytes;
-  const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
   if (!ReadSegments(dma_, chain_.readable, 0, bytes) ||
-      !ReadSegments(dma_, chain_.readable, sizeof(header), frame)) {
+      !ReadSegments(dma_, chain_.readable, sizeof(header),
+                    std::span(frame_).first(bytes_))) {
     return false;
   }
   std::memcpy(&header, bytes.data(), sizeof(header));
-  // Segmentation is not offered, so that nobody may ask for it.
-  if (header.gso_type != 0) return false;
+  return Prepare(header, features);
+}
+
+bool Transmitter::Prepare(const NetHeader& header, uint64_t features) {
+  const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
+  plan_.reset();
+  cut_ = 0;
+  if (header.gso_type != kGsoNone) {
+    plan_ = PlanSegments(header, frame, features);
+    return plan_.has_value();
+  }
+  if (bytes_ > kMaxFrameBytes) return false;
   if ((header.flags & kNeedsCsum) != 0 &&
-      (!checksums ||
+      ((features & kCsum) == 0 ||
        !InsertChecksum(frame, header.csum_start, 0,
                        size_t{header.csum_start} + header.csum_offset))) {
     return false;
@@ -77,11 +86,31 @@ bool Transmitter::Send(Network& network, bool link_up) {
     Bump(counters_.tx_bad);
     return true;
   }
+  if (plan_.has_value()) return SendSegments(network, link_up);
+  return SendOnWire(network, std::span(frame_).first(bytes_), link_up);
+}
+
+// Goes on where the network became busy.
+bool Transmitter::SendSegments(Network& network, bool link_up) {
+  const std::span<const uint8_t> frame = std::span(frame_).first(bytes_);
+  for (; plan_->payload + cut_ < bytes_; cut_ += plan_->segment_bytes) {
+    const size_t bytes = CutSegment(*plan_, frame, cut_, segment_);
+    if (!SendOnWire(network, std::span(segment_).first(bytes), link_up)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Transmitter::SendOnWire(Network& network, std::span<uint8_t> frame,
+                             bool link_up) {
   if (!link_up) {
     Bump(counters_.network_dropped);
     return true;
   }
-  switch (network.Send(std::span(frame_).first(bytes_))) {
+  const size_t bytes = frame.size();
+  steering_.Learn(frame, pair_);
+  switch (network.Send(frame)) {
     case SendResult::kBusy:
       return false;
     case SendResult::kDropped:
@@ -89,7 +118,7 @@ bool Transmitter::Send(Network& network, bool link_up) {
       return true;
     case SendResult::kSent:
       Bump(counters_.tx_frames);
-      Bump(counters_.tx_bytes, bytes_);
+      Bump(counters_.tx_bytes, bytes);
       return true;
   }
   return true;

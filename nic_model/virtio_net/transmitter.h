@@ -5,20 +5,27 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
+#include <span>
 
 #include "nic_model/counters.h"
 #include "nic_model/dma_map.h"
 #include "nic_model/network/network.h"
+#include "nic_model/virtio_net/segmentation.h"
+#include "nic_model/virtio_net/steering.h"
 #include "nic_model/virtio_net/virtqueue.h"
 
 namespace bulkhead::nic_model::virtio_net {
 
-// Every frame ends as tx_frames, tx_bad or network_dropped (S8). A chain that
-// holds no frame, or lies outside the DMA map, is given back and counted bad.
+// Every frame ends as tx_frames, tx_bad or network_dropped (S8); of a packet
+// that is to be segmented, each of its frames. A chain that holds none, or lies
+// outside the DMA map, is given back and counted bad.
 class Transmitter {
  public:
-  Transmitter(DmaMap& dma, PortCounters& counters)
-      : dma_(dma), counters_(counters) {}
+  // Of queue pair `pair`. All outlive it.
+  Transmitter(DmaMap& dma, PortCounters& counters, Steering& steering,
+              uint32_t pair)
+      : dma_(dma), counters_(counters), steering_(steering), pair_(pair) {}
 
   enum class Outcome : uint8_t {
     kIdle,    // Nothing more to send.
@@ -26,9 +33,9 @@ class Transmitter {
     kBusy,    // The network takes no more: Resume, then Process.
     kBroken,  // The ring makes no sense.
   };
-  // Sends up to `budget` frames. `checksums`: VIRTIO_NET_F_CSUM was negotiated.
+  // Sends up to `budget` chains; `features` are those negotiated.
   Outcome Process(Virtqueue& queue, Network& network, uint32_t budget,
-                  bool link_up, bool checksums);
+                  bool link_up, uint64_t features);
   void Resume() { busy_ = false; }
   // The queue is gone; so is a frame under way: the host was not told that it
   // was sent.
@@ -38,15 +45,24 @@ class Transmitter {
 
  private:
   // The frame of chain_ to frame_; false: there is none.
-  bool Gather(bool checksums);
-  // False: the network is busy.
+  bool Gather(uint64_t features);
+  // What the header asks for before it is sent; false: that cannot be.
+  bool Prepare(const NetHeader& header, uint64_t features);
+  // Each, false: the network is busy.
   bool Send(Network& network, bool link_up);
+  bool SendSegments(Network& network, bool link_up);
+  bool SendOnWire(Network& network, std::span<uint8_t> frame, bool link_up);
 
   DmaMap& dma_;
   PortCounters& counters_;
+  Steering& steering_;
+  const uint32_t pair_;
   Chain chain_;
-  std::array<uint8_t, kMaxFrameBytes> frame_;
+  std::array<uint8_t, kMaxSegmentedBytes> frame_;
   size_t bytes_ = 0;
+  std::optional<Segmentation> plan_;  // Of frame_.
+  size_t cut_ = 0;                    // Payload of it that was sent.
+  std::array<uint8_t, kMaxFrameBytes> segment_;
   bool assembled_ = false;  // chain_ was taken and is not given back yet.
   bool good_ = false;
   bool busy_ = false;

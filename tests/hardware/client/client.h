@@ -23,7 +23,7 @@ int Send(packet_stream::Session& session, const nic_traffic::MacAddress& to,
 int Receive(packet_stream::Session& session);
 // A thread for each lane, which looks at numbered UDP frames to port 9999:
 // whether each source's come to one lane, in order.
-int Lanes(packet_stream::Session& session);
+int Lanes(packet_stream::Session& session, bool echo);
 
 // Watches `rounds` deaths of the driver. In each, for `hold_ms`, it gives
 // nothing back, so that the next driver has no buffer to post, and looks

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>
@@ -12,8 +13,10 @@
 namespace bulkhead::hardware_tests {
 namespace {
 
+using packet_stream::Descriptor;
 using packet_stream::Lane;
 using packet_stream::RxPiece;
+using packet_stream::TxBuffer;
 
 constexpr int kWaitMs = 20;
 constexpr uint16_t kPort = 9999;
@@ -37,14 +40,30 @@ std::optional<Numbered> Parse(const RxPiece& piece) {
   return Numbered{Big32(frame + 26), Big32(frame + 42)};
 }
 
-// What one lane's thread saw.
+// What one lane's thread saw, and did.
 struct Seen {
   std::map<uint32_t, uint32_t> last;  // By source.
   uint64_t frames = 0;
   uint64_t out_of_order = 0;
+  uint64_t echoed = 0;
 };
 
-void Watch(Lane& lane, Seen& seen) {
+// Sends a frame back by the lane that it came on: addresses and ports change
+// places, so that its sums stay right.
+void Echo(Lane& lane, const RxPiece& piece, Seen& seen) {
+  TxBuffer buffer;
+  if (lane.AllocTx({&buffer, 1}) == 0) return;
+  uint8_t* const frame = buffer.data;
+  std::memcpy(frame, piece.data, piece.length);
+  std::swap_ranges(frame, frame + 6, frame + 6);
+  std::swap_ranges(frame + 26, frame + 30, frame + 30);
+  std::swap_ranges(frame + 34, frame + 36, frame + 36);
+  const Descriptor whole = {.offset = buffer.offset, .length = piece.length};
+  lane.SubmitTx({&whole, 1});
+  ++seen.echoed;
+}
+
+void Watch(Lane& lane, Seen& seen, bool echo) {
   std::array<RxPiece, kBatch> pieces;
   while (!ended) {
     const size_t count = lane.Receive(pieces);
@@ -55,6 +74,7 @@ void Watch(Lane& lane, Seen& seen) {
       if (frame->number <= last) ++seen.out_of_order;
       last = frame->number;
       ++seen.frames;
+      if (echo) Echo(lane, pieces[i], seen);
     }
     lane.Release({pieces.data(), count});
     lane.Flush();
@@ -64,32 +84,36 @@ void Watch(Lane& lane, Seen& seen) {
 
 }  // namespace
 
-int Lanes(packet_stream::Session& session) {
+int Lanes(packet_stream::Session& session, bool echo) {
   const uint32_t lanes = session.geometry().lanes;
   std::vector<Seen> seen(lanes);
   std::vector<std::thread> threads;
   for (uint32_t i = 0; i < lanes; ++i) {
-    threads.emplace_back(
-        [&lane = session.lane(i), &mine = seen[i]] { Watch(lane, mine); });
+    threads.emplace_back([&lane = session.lane(i), &mine = seen[i], echo] {
+      Watch(lane, mine, echo);
+    });
   }
   for (std::thread& thread : threads) thread.join();
-  uint64_t frames = 0, out_of_order = 0, on_several = 0, used = 0;
+  uint64_t frames = 0, out_of_order = 0, on_several = 0, used = 0, echoed = 0;
   std::set<uint32_t> sources;
   for (const Seen& lane : seen) {
     frames += lane.frames;
     out_of_order += lane.out_of_order;
     used += lane.frames > 0;
+    echoed += lane.echoed;
     for (const auto& [source, last] : lane.last) {
       on_several += !sources.insert(source).second;
     }
   }
   std::printf(
       "{\"lanes\": %u, \"used\": %llu, \"frames\": %llu, \"flows\": %zu, "
-      "\"flows_on_several\": %llu, \"out_of_order\": %llu}\n",
+      "\"flows_on_several\": %llu, \"out_of_order\": %llu, "
+      "\"echoed\": %llu}\n",
       lanes, static_cast<unsigned long long>(used),
       static_cast<unsigned long long>(frames), sources.size(),
       static_cast<unsigned long long>(on_several),
-      static_cast<unsigned long long>(out_of_order));
+      static_cast<unsigned long long>(out_of_order),
+      static_cast<unsigned long long>(echoed));
   return 0;
 }
 

@@ -7,8 +7,9 @@
 //       sends numbered test frames as fast as they go
 //   client receive INSTANCE
 //       counts what comes
-//   client lanes INSTANCE LANES
-//       counts what comes to each lane, and whether flows stay on one
+//   client lanes INSTANCE LANES [echo]
+//       counts what comes to each lane, and whether flows stay on one; with
+//       echo it sends each frame back by the lane that it came on
 //   client canary INSTANCE ROUNDS HOLD_MS
 //       watches that no byte of its rx data changes after a driver's death
 //
@@ -53,7 +54,7 @@ int Usage() {
                "usage: client forward INSTANCE [BUFFER_BYTES]\n"
                "       client send INSTANCE MAC BYTES\n"
                "       client receive INSTANCE\n"
-               "       client lanes INSTANCE LANES\n"
+               "       client lanes INSTANCE LANES [echo]\n"
                "       client canary INSTANCE ROUNDS HOLD_MS\n");
   return 2;
 }
@@ -75,7 +76,7 @@ int Run(int argc, char** argv) {
   } else if (mode == "canary") {
     if (argc != 5) return Usage();
   } else if (mode == "lanes") {
-    if (argc != 4) return Usage();
+    if (argc != 4 && argc != 5) return Usage();
     options.geometry.lanes = static_cast<uint32_t>(number(3));
   } else if (mode == "forward" && argc == 4) {
     options.geometry.buffer_bytes = static_cast<uint32_t>(number(3));
@@ -91,7 +92,7 @@ int Run(int argc, char** argv) {
   std::fprintf(stderr, "ready\n");
   if (mode == "forward") return Forward(**session);
   if (mode == "receive") return Receive(**session);
-  if (mode == "lanes") return Lanes(**session);
+  if (mode == "lanes") return Lanes(**session, argc == 5);
   if (mode == "canary") return Canary(**session, number(3), number(4));
   const int bytes =
       std::max(number(4), static_cast<int>(nic_traffic::kMinFrameBytes));
