@@ -43,9 +43,7 @@ DropWatch::~DropWatch() {
 
 void DropWatch::Starved() {
   // Looked at first: an exchange would take the line from the other queues.
-  if (watching_.load(std::memory_order_relaxed) || watching_.exchange(true)) {
-    return;
-  }
+  if (watching_.load() || watching_.exchange(true)) return;
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t rung = ::write(bell_.get(), &one, sizeof(one));
 }

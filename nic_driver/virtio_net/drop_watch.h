@@ -37,6 +37,8 @@ class DropWatch {
   void Answer(uint64_t drops);
   // Those that were not told yet.
   uint64_t Take() { return std::exchange(untold_, 0); }
+  // Drops may have come that were not asked about yet.
+  bool watching() const { return watching_; }
   bool has_news() const { return untold_ > 0; }
 
  private:

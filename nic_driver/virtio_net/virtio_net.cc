@@ -67,13 +67,6 @@ size_t WholePages(size_t bytes) {
   return (bytes + kPageBytes - 1) & ~(kPageBytes - 1);
 }
 
-void Add(const StopReport& more, StopReport* sum) {
-  sum->tx_sent_frames += more.tx_sent_frames;
-  sum->tx_sent_bytes += more.tx_sent_bytes;
-  sum->tx_unsent_frames += more.tx_unsent_frames;
-  sum->rx_unclaimed_frames += more.rx_unclaimed_frames;
-}
-
 }  // namespace
 
 std::unique_ptr<VirtioNet> VirtioNet::Create(const DriverContext& context) {
@@ -551,7 +544,7 @@ bool VirtioNet::Starving() const {
 
 // 3.3.1. There is no way to stop one direction: the device is reset whole.
 Task<absl::StatusOr<StopReport>> VirtioNet::Stop() {
-  if (drops_ != nullptr && Starving()) {
+  if (drops_ != nullptr && (drops_->watching() || Starving())) {
     control_->Reap();
     AskStatistics();
     const uint64_t deadline_ns = MonotonicNs() + kStatisticsDeadlineNs;
@@ -562,14 +555,15 @@ Task<absl::StatusOr<StopReport>> VirtioNet::Stop() {
     TakeStatistics();
   }
   started_ = false;
+  // Nothing is asked of a device that is being reset.
+  if (drops_ != nullptr) drops_->Stop();
   CO_RETURN_IF_ERROR(co_await Reset());
   StopReport report;
-  for (QueuePair& pair : pairs_) Add(pair.TakeLeftovers(), &report);
+  for (QueuePair& pair : pairs_) report += pair.TakeLeftovers();
   report.rx_missed = ReadStatistics().rx_missed;
   // No stale frame: no descriptor of before is left either.
   for (QueuePair& pair : pairs_) pair.Clear();
   if (control_ != nullptr) control_->Reset();
-  if (drops_ != nullptr) drops_->Stop();
   co_return report;
 }
 

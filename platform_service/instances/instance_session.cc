@@ -66,6 +66,11 @@ void Instance::OfferSession(bool again) {
   if (FailDevice(status)) return;
   if (!again) status = nic_.PrepareSession(session_->memory());
   if (absl::IsUnavailable(status)) return OfferLater();
+  // Not the device's fault (device_owner.h): descriptors, memory, or somebody
+  // else's socket in the way.
+  if (absl::IsResourceExhausted(status) || absl::IsInvalidArgument(status)) {
+    return CloseSession(std::string(status.message()));
+  }
   if (FailDevice(status)) return;
   status = session_->AppendGrant(
       again ? nullptr : nic_.device(),

@@ -95,8 +95,12 @@ absl::StatusOr<uint32_t> InterfaceTaker::Take(
     const absl::Status changed = Change(record, wanted);
     if (changed.ok()) return changed;
     const absl::Status undone = Restore(before);
-    if (!undone.ok()) LogError(undone.message());
-    ::unlink(PathOf(network_namespace, index).c_str());
+    // Its record stays as long as it is not as it was.
+    if (undone.ok()) {
+      ::unlink(PathOf(network_namespace, index).c_str());
+    } else {
+      LogError(undone.message());
+    }
     return changed;
   }));
   return queues;
