@@ -24,12 +24,15 @@ ip -n "$router" link add r0 address 02:00:00:00:01:01 type veth \
   peer name in0 address 02:00:00:00:01:02 netns "$client"
 ip -n "$router" link add r1 address 02:00:00:00:02:01 type veth \
   peer name out0 address 02:00:00:00:02:02 netns "$outside"
-for end in "$client in0" "$router r0" "$router r1" "$outside out0"; do
-  # shellcheck disable=SC2086  # Two words.
-  set -- $end
-  ip netns exec "$1" sysctl -qw "net.ipv6.conf.$2.disable_ipv6=1"
-  ip -n "$1" link set "$2" up
-done
+while read -r name end; do
+  ip netns exec "$name" sysctl -qw "net.ipv6.conf.$end.disable_ipv6=1"
+  ip -n "$name" link set "$end" up
+done <<ENDS
+$client in0
+$router r0
+$router r1
+$outside out0
+ENDS
 ip -n "$router" address add 10.0.1.1/24 dev r0
 ip -n "$router" address add 10.0.2.1/24 dev r1
 ip -n "$router" neighbour add 10.0.2.2 lladdr 02:00:00:00:02:99 dev r1
