@@ -198,9 +198,9 @@ absl::Status Platform::MayObserve(const OpenCall& call) {
   if (of_router || fleet_->FindInstance(call.instance) != nullptr) {
     return absl::OkStatus();
   }
-  return absl::NotFoundError(
-      absl::StrCat("open a session: there is no instance `", call.instance,
-                   "`; there is ", InstanceNames()));
+  return absl::NotFoundError(absl::StrCat("look on: there is no instance `",
+                                          call.instance, "`; there is ",
+                                          InstanceNames()));
 }
 
 // The scenario's `clients` keep programs of one user apart by labels; who looks

@@ -85,9 +85,7 @@ uint32_t CaptureRun::InterfaceOf(const std::string& place) {
 }
 
 CaptureTotals CaptureRun::Finish() {
-  // Two looks: one copies, one decides.
-  Look();
-  Look();
+  for (Source& source : sources_) LookForTheLastTime(source);
   CaptureTotals totals{.written = written_, .filtered = filtered_};
   for (uint32_t i = 0; i < interfaces_.size(); ++i) {
     totals.lost += interfaces_[i].count.lost;
@@ -174,13 +172,17 @@ void CaptureRun::Reconnect(uint64_t now_ns) {
 void CaptureRun::LeaveClosed() {
   for (Source& source : sources_) {
     if (!source.session->closed()) continue;
-    // Two looks: one copies, one decides.
-    LookAt(source);
-    LookAt(source);
+    LookForTheLastTime(source);
     source.session.reset();
   }
   std::erase_if(sources_,
                 [](const Source& source) { return source.session == nullptr; });
+}
+
+// Two looks: one copies, one decides.
+void CaptureRun::LookForTheLastTime(Source& source) {
+  LookAt(source);
+  LookAt(source);
 }
 
 size_t CaptureRun::Look() {

@@ -69,6 +69,7 @@ class CaptureRun {
   uint32_t InterfaceOf(const std::string& place);
   size_t Look();
   size_t LookAt(Source& source);
+  void LookForTheLastTime(Source& source);
   void Frame(Source& source, const packet_stream::ObservedFrame& frame);
   bool Enough(uint64_t now_ns) const;
   void LeaveClosed();

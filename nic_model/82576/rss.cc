@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "nic_model/82576/registers.h"
+#include "nic_model/frames/bytes.h"
 
 namespace bulkhead::nic_model::i82576 {
 namespace {
@@ -27,10 +28,6 @@ enum Type : uint32_t {
   kTypeUdpIpv6,
   kTypeUdpIpv6Ex,
 };
-
-uint16_t Load16(std::span<const uint8_t> bytes, size_t at) {
-  return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
 
 }  // namespace
 

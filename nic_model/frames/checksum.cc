@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "nic_model/frames/bytes.h"
+
 namespace bulkhead::nic_model {
 namespace {
 
@@ -12,10 +14,6 @@ constexpr uint16_t kTypeIpv4 = 0x0800;
 constexpr uint16_t kTypeIpv6 = 0x86dd;
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
-
-uint16_t Load16(std::span<const uint8_t> bytes, size_t at) {
-  return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]);
-}
 
 // `payload` is the segment, `addresses` both IP addresses.
 void CheckL4(std::span<const uint8_t> payload,

@@ -1,6 +1,6 @@
 // Internet checksums, as NICs insert and check them (Intel 82574 datasheet
-// 7.2.5 and 7.1.11; Virtio 1.2, 5.1.6). A pure function of a frame that the host, or another host, wrote:
-// hostile input.
+// 7.2.5 and 7.1.11; Virtio 1.2, 5.1.6). A pure function of a frame that the
+// host, or another host, wrote: hostile input.
 #ifndef BULKHEAD_NIC_MODEL_FRAMES_CHECKSUM_H_
 #define BULKHEAD_NIC_MODEL_FRAMES_CHECKSUM_H_
 

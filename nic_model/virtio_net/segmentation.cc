@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "nic_model/frames/bytes.h"
 #include "nic_model/frames/checksum.h"
 #include "nic_model/network/network.h"
 
@@ -21,14 +22,6 @@ constexpr uint8_t kPsh = 0x08;
 constexpr uint8_t kCwr = 0x80;
 // The least MSS that Linux ever uses: one of a byte would be a flood.
 constexpr size_t kMinSegmentBytes = 48;
-
-size_t Load16(std::span<const uint8_t> bytes, size_t at) {
-  return static_cast<size_t>(bytes[at] << 8 | bytes[at + 1]);
-}
-void Store16(std::span<uint8_t> bytes, size_t at, size_t value) {
-  bytes[at] = static_cast<uint8_t>(value >> 8);
-  bytes[at + 1] = static_cast<uint8_t>(value);
-}
 
 // RFC 791, RFC 8200: a header of the kind, without extensions of IPv6, whose
 // length is that of the packet and which TCP follows.

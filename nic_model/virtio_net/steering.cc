@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nic_model/frames/bytes.h"
+
 namespace bulkhead::nic_model::virtio_net {
 namespace {
 
@@ -10,10 +12,6 @@ constexpr size_t kIpv4Bytes = 20;
 constexpr size_t kIpv6Bytes = 40;
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
-
-uint32_t Load16(std::span<const uint8_t> bytes, size_t at) {
-  return static_cast<uint32_t>(bytes[at] << 8 | bytes[at + 1]);
-}
 
 // The finaliser of MurmurHash3: every bit of the input changes half of the
 // output's.

@@ -272,7 +272,6 @@ class EngineCore final : public Engine {
   // A frame of our own; counted when it finds no way.
   void SendOwn(uint16_t attachment, std::span<const uint8_t> frame);
   bool FillPool(Line& line, uint32_t bytes);
-  bool NoteFull(Line& line);  // false
   void SubmitQueued(Line& line);
   // Copies the whole frame to private memory, so that it can be looked at
   // beyond its head, or sent more than once.

@@ -7,16 +7,6 @@
 namespace bulkhead::nic_router {
 namespace {
 
-// nic0 takes so many bytes now, and the gateway is known.
-void Narrow(Network& network, uint32_t mtu) {
-  network.nic0.set_mtu(mtu);
-  network.nic0.set_link(false);
-  network.Run();
-  network.nic0.set_link(true);
-  network.Run();
-  network.LearnGateway();
-}
-
 Packet LongPacket(const Network& network, uint8_t protocol, size_t bytes) {
   Packet packet = network.FromAlice();
   packet.protocol = protocol;
@@ -69,7 +59,7 @@ TEST(Fragmenting, PutTogetherItIsThePacket) {
     for (const uint32_t mtu : {576u, 1400u, 1499u}) {
       for (const size_t piece_bytes : {65535, 100}) {
         Network network;
-        Narrow(network, mtu);
+        network.SetMtu(mtu);
         const Packet packet = LongPacket(network, protocol, 1472);
         const auto out = network.Pass(network.alice, Cuttable(Make(packet)),
                                       network.nic0, piece_bytes);
@@ -91,7 +81,7 @@ TEST(Fragmenting, PutTogetherItIsThePacket) {
 // and that it goes on behind them.
 TEST(Fragmenting, FragmentsToo) {
   Network network;
-  Narrow(network, 576);
+  network.SetMtu(576);
   Bytes first = Make(LongPacket(network, kProtocolUdp, 1472));
   Store16(&first[34 + 4], 2000);  // UDP's length, of which more is to come.
   const auto out = network.Pass(
@@ -114,7 +104,7 @@ TEST(Fragmenting, FragmentsToo) {
 // recorded route, are in the first alone (RFC 791 3.1).
 TEST(Fragmenting, OptionsThatAreCopied) {
   Network network;
-  Narrow(network, 576);
+  network.SetMtu(576);
   const Bytes plain = Make(LongPacket(network, kProtocolUdp, 1200));
   const Bytes options = {1, 7, 7, 4, 0, 0, 0, 0, 0x88, 4, 1, 2};
   Bytes frame(plain.begin(), plain.begin() + 34);
@@ -137,7 +127,7 @@ TEST(Fragmenting, OptionsThatAreCopied) {
 // leaves no room is none.
 TEST(Fragmenting, S8_NoRoomForAnyFragment) {
   Network network;
-  Narrow(network, 27);
+  network.SetMtu(27);
   const Packet packet = LongPacket(network, kProtocolUdp, 100);
   network.ExpectDrop(network.alice, Cuttable(Make(packet)), "pkt_too_big");
   EXPECT_EQ(network.nic0.Take().size(), 0u);

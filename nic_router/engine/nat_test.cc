@@ -336,12 +336,7 @@ TEST(Nat, TimeExceeded) {
 // What does not fit the way out is answered with what would (RFC 1191).
 TEST(Nat, FragmentationNeeded) {
   Network network;
-  network.nic0.set_mtu(1400);
-  network.nic0.set_link(false);
-  network.Run();
-  network.nic0.set_link(true);
-  network.Run();
-  network.LearnGateway();
+  network.SetMtu(1400);
   Packet packet = network.FromAlice();
   packet.payload.resize(1400);
   network.ExpectDrop(network.alice, Make(packet), "pkt_too_big");

@@ -6,11 +6,6 @@
 
 namespace bulkhead::nic_router {
 
-bool EngineCore::NoteFull(Line& line) {
-  if (line.full_since_ns == 0) line.full_since_ns = now_ns_;
-  return false;
-}
-
 // Makes the pool hold buffers for a frame of so many bytes.
 bool EngineCore::FillPool(Line& line, uint32_t bytes) {
   for (;;) {
@@ -20,8 +15,7 @@ bool EngineCore::FillPool(Line& line, uint32_t bytes) {
       room += line.pool[line.pool_begin + i].capacity;
       if (room >= bytes) return true;
     }
-    if (there >= kMaxFramePieces) return false;
-    if (line.starved) return NoteFull(line);
+    if (line.starved || there >= kMaxFramePieces) return false;
     std::move(line.pool.begin() + line.pool_begin,
               line.pool.begin() + line.pool_end, line.pool.begin());
     line.pool_end -= line.pool_begin;
@@ -30,7 +24,7 @@ bool EngineCore::FillPool(Line& line, uint32_t bytes) {
         line.port->Alloc(std::span(line.pool).subspan(line.pool_end));
     line.pool_end += static_cast<uint32_t>(got);
     line.starved = line.pool_end < line.pool.size();
-    if (got == 0) return NoteFull(line);
+    if (got == 0) return false;
   }
 }
 
@@ -85,6 +79,7 @@ DropReason EngineCore::Send(uint16_t number, const uint8_t* head,
       line.pool[line.pool_begin].capacity < total) [[unlikely]] {
     if (!FillPool(line, total)) {
       full_line_ = line_number;
+      if (line.full_since_ns == 0) line.full_since_ns = now_ns_;
       return DropReason::kFullRing;
     }
   }

@@ -276,6 +276,14 @@ class Network {
     Run();
     nic0.Take();
   }
+  // nic0 takes so many bytes now, and the gateway is known.
+  void SetMtu(uint32_t mtu) {
+    nic0.set_mtu(mtu);
+    nic0.set_link(false);
+    Run();
+    nic0.set_link(true);
+    LearnGateway();
+  }
   // Alice's packets, to the router.
   Packet FromAlice() const {
     return {.from = kAliceMac,

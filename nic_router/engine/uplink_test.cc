@@ -154,19 +154,11 @@ TEST(Uplink, AFullUplinkIsShared) {
   EXPECT_NEAR(static_cast<double>(before - after), 20, 1);
 }
 
-void SetMtu(Network& network, uint32_t mtu) {
-  network.nic0.set_mtu(mtu);
-  network.nic0.set_link(false);
-  network.Run();
-  network.nic0.set_link(true);
-  network.LearnGateway();
-}
-
 // A frame that finds some buffers, but never enough, waits no longer than one
 // that finds none.
 TEST(Uplink, S8_TooFewBuffersAreNone) {
   Network network;
-  SetMtu(network, 9000);
+  network.SetMtu(9000);
   Packet packet = network.FromAlice();
   network.Pass(network.alice, Make(packet), network.nic0);
   packet.payload.resize(8000);
@@ -185,7 +177,7 @@ TEST(Uplink, S8_TooFewBuffersAreNone) {
 // over: its rest is dropped, and no fragment leaves twice.
 TEST(Uplink, S8_FragmentsDoNotWait) {
   Network network;
-  SetMtu(network, 600);
+  network.SetMtu(600);
   Packet packet = network.FromAlice();
   network.Pass(network.alice, Make(packet), network.nic0);
   packet.payload.resize(1000);
