@@ -138,6 +138,7 @@ v1::Instance DescribeInstance(const Instance& instance,
   }
   message.set_link_up(facts.link_up);
   message.set_speed_mbps(facts.speed_mbps);
+  message.set_half_duplex(facts.link_up && !facts.full_duplex);
   if (facts.attached) message.set_mac(MacText(facts.mac));
   message.set_mtu(facts.mtu);
   message.set_mode(instance.mode());

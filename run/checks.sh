@@ -114,7 +114,7 @@ accounted() {
       nic_rx: delta("model_counters"; "rx_frames"),
       driver_rx: delta("counters"; "rx_packets"),
       driver_rx_dropped: (delta("counters"; "rx_errors")
-        + delta("counters"; "rx_length_errors")
+        + delta("counters"; "rx_too_long")
         + delta("counters"; "rx_no_session"))
     }')
   local file=$work/$link.accounts.json

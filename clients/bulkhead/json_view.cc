@@ -74,6 +74,7 @@ Json ToJson(const api::Instance& instance) {
           {"reason", instance.reason()},
           {"link_up", instance.link_up()},
           {"speed_mbps", instance.speed_mbps()},
+          {"half_duplex", instance.half_duplex()},
           {"mac", instance.mac()},
           {"mtu", instance.mtu()},
           {"mode", instance.mode()},

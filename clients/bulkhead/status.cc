@@ -157,7 +157,9 @@ void PrintOne(const api::Instance& instance, const Console& console) {
   line("driver", instance.driver());
   line("device", instance.device());
   line("phase", painted(PhaseCell(instance.phase())));
-  line("link", painted(LinkCell(instance.link_up(), instance.speed_mbps())));
+  line("link", absl::StrCat(
+                   painted(LinkCell(instance.link_up(), instance.speed_mbps())),
+                   instance.half_duplex() ? ", half duplex" : ""));
   line("mac", instance.mac());
   line("mtu", absl::StrCat(instance.mtu()));
   if (!instance.mode().empty()) line("mode", instance.mode());

@@ -97,7 +97,7 @@ Task<absl::StatusOr<StopReport>> AfPacket::Stop() {
       }
     }
     report.rx_unclaimed_frames = open_->rx->Waiting();
-    report.rx_missed = ReadStatistics().rx_missed;
+    report.statistics = ReadStatistics();
     open_.reset();
   }
   co_return report;

@@ -228,7 +228,7 @@ uint64_t XdpQueue::TakeMissed() {
 
 StopReport XdpQueue::Report() {
   StopReport report;
-  report.rx_missed = TakeMissed();
+  report.statistics.rx_missed = TakeMissed();
   for (uint32_t i = 0, count = rx_.Available(); i < count; ++i) {
     report.rx_unclaimed_frames += (rx_.Peek(i).options & XDP_PKT_CONTD) == 0;
   }

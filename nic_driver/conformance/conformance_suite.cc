@@ -163,7 +163,7 @@ void Conformance::ExpectCountersAddUp() {
                                  port.rx_disabled + port.rx_filtered +
                                  port.rx_oversize);
   EXPECT_EQ(driver.tx_packets, port.tx_frames + port.network_dropped);
-  EXPECT_EQ(driver.rx_packets + driver.rx_errors + driver.rx_length_errors +
+  EXPECT_EQ(driver.rx_packets + driver.rx_errors + driver.rx_too_long +
                 driver.rx_no_session,
             port.rx_frames);
   EXPECT_EQ(port.dma_faults, 0u);

@@ -164,6 +164,10 @@ TEST_F(Conformance, FiltersByConfiguration) {
   config.add_multicast(group);
   configure(config);
   EXPECT_EQ(arrived(), (std::vector<uint32_t>{2, 3, 4}));
+  config.Clear();
+  config.set_all_multicast(true);
+  configure(config);
+  EXPECT_EQ(arrived(), (std::vector<uint32_t>{2, 3, 4}));
   config.set_promiscuous(true);
   configure(config);
   EXPECT_EQ(arrived(), (std::vector<uint32_t>{1, 2, 3, 4}));

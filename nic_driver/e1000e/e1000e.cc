@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "nic_driver/framework/task_status.h"
 #include "nic_driver/intel/mac.h"
+#include "nic_driver/intel/statistics.h"
 
 namespace bulkhead::nic_driver {
 
@@ -226,7 +227,7 @@ Value<RCTL> E1000e::ReceiveControl() const {
   }
   return RCTL::EN(1) | RCTL::BAM(1) | RCTL::SECRC(1) | RCTL::BSIZE(code) |
          RCTL::BSEX(extended) | RCTL::UPE(config_.promiscuous) |
-         RCTL::MPE(config_.promiscuous) |
+         RCTL::MPE(config_.promiscuous || config_.all_multicast) |
          RCTL::LPE(config_.mtu > kMaxStandardMtu);
 }
 
@@ -247,9 +248,31 @@ Task<absl::StatusOr<LinkStatus>> E1000e::Start(uint32_t rx_buffer_bytes,
   // This read also flushes the writes before it, so that doorbells may follow.
   const Value<STATUS> status = regs_.Read<STATUS>();
   if (ReadsAsGone(status)) co_return GoneError();
+  if (status[STATUS::LU] == 0) {
+    const absl::Status raised = co_await RaiseLink();
+    if (!raised.ok()) LogWarning(raised.message());
+  }
   started_ = true;
   multicast_.ClearLater();
   co_return intel::LinkOf(status);
+}
+
+// Linux powers the PHY down with the interface, and CTRL.RST does not reach it.
+// Whether a link then comes, and when, is told by LSC.
+Task<absl::Status> E1000e::RaiseLink() {
+  const uint64_t deadline_ns = MonotonicNs() + intel::Phy::kDeadlineNs;
+  for (;;) {
+    regs_.Write(regs_.Read<EXTCNF_CTRL>().With(EXTCNF_CTRL::MDIO_SW, 1));
+    if (regs_.Read<EXTCNF_CTRL>()[EXTCNF_CTRL::MDIO_SW] != 0) break;
+    if (MonotonicNs() > deadline_ns) {
+      co_return absl::DeadlineExceededError(
+          "use the PHY: the firmware holds it for 50 ms");
+    }
+    co_await context_.loop.Sleep(intel::Phy::kPoll);
+  }
+  const absl::Status status = co_await phy_.Negotiate();
+  regs_.Write(regs_.Read<EXTCNF_CTRL>().With(EXTCNF_CTRL::MDIO_SW, 0));
+  co_return status;
 }
 
 size_t E1000e::RxRoom() const { return rx_.Room(); }
@@ -347,8 +370,7 @@ DeviceStatistics E1000e::ReadStatistics() {
   // since the last look does so now.
   regs_.Clear(ICR::RXO(1) | ICR::OTHER(1));
   if (started_) regs_.Write(IMS::OTHER(1));
-  const Value<MPC> missed = regs_.ReadAndClear<MPC>();
-  return {.rx_missed = ReadsAsGone(missed) ? 0 : missed.bits()};
+  return intel::ReadStatistics(regs_);
 }
 
 Task<absl::StatusOr<StopReport>> E1000e::Stop() {
@@ -359,7 +381,7 @@ Task<absl::StatusOr<StopReport>> E1000e::Stop() {
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
   StopReport report =
       intel::CountLeftovers(rx_, Format(), rx_buffer_bytes_, tx_, tx::kErrors);
-  report.rx_missed = ReadStatistics().rx_missed;
+  report.statistics = ReadStatistics();
   CO_RETURN_IF_ERROR(co_await Reset());
   // No stale frame: no descriptor of before is left either.
   rx_.Clear();

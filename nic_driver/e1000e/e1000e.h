@@ -8,10 +8,10 @@
 // A start costs three round trips to registers (CTRL, RAL0 with RAH0, STATUS),
 // since a read is one and a write is not.
 //
-// Not here, because: PHY and autonegotiation (the NVM sets them up and a
-// restart must not drop the link), the NVM itself, flow control, VLAN offload,
-// RSS (one queue), wake-up and manageability (the machine's firmware
-// owns them), ASPM (config space is the platform's, S3).
+// Not here, because: the NVM, flow control, VLAN offload, RSS (one queue),
+// wake-up and manageability (the machine's firmware owns them), ASPM (config
+// space is the platform's, S3). The NVM sets the PHY up, and a restart must not
+// drop the link: it is left alone unless there is none.
 #ifndef BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
 #define BULKHEAD_NIC_DRIVER_E1000E_E1000E_H_
 
@@ -26,6 +26,7 @@
 #include "nic_driver/framework/registers.h"
 #include "nic_driver/intel/descriptor_rings.h"
 #include "nic_driver/intel/multicast_table.h"
+#include "nic_driver/intel/phy.h"
 
 namespace bulkhead::nic_driver {
 
@@ -63,11 +64,13 @@ class E1000e final : public SingleQueueDriver {
   explicit E1000e(const DriverContext& context)
       : context_(context),
         regs_(context.device, e1000e::kRegisterBar),
+        phy_(context.loop, regs_),
         multicast_(context.loop, regs_) {}
 
   Task<absl::Status> Reset();
   Task<absl::StatusOr<MacAddress>> ReadMac();
   Task<absl::Status> DisableBusMaster();
+  Task<absl::Status> RaiseLink();
   void InitRx();
   void InitTx();
   void InitIrq();
@@ -78,6 +81,7 @@ class E1000e final : public SingleQueueDriver {
 
   DriverContext context_;
   Registers regs_;
+  intel::Phy phy_;
   DmaMemory memory_;  // The rx ring, then the tx ring.
   intel::RxRing rx_;
   intel::TxRing tx_;

@@ -45,6 +45,12 @@ struct CTRL_EXT : Register<0x00018, ReadWrite> {
   static constexpr Bit<CTRL_EXT, 31> PBA_SUPPORT{};  // MSI-X pending bits.
 };
 
+// Extended Configuration Control: whose turn it is at MDIC.
+struct EXTCNF_CTRL : Register<0x00F00, ReadWrite> {
+  static constexpr Bit<EXTCNF_CTRL, 5> MDIO_SW{};  // Set, and ours if it then
+                                                   // reads as set.
+};
+
 // --- 10.2.4 Interrupt registers
 
 // The causes, with the same positions in ICR, ICS, IMS, IMC, EIAC and IAM.
@@ -159,11 +165,6 @@ struct TXDCTL : Register<0x03828, ReadWrite> {
   static constexpr Bit<TXDCTL, 22> ONE{};  // "Must be set to 1b".
   static constexpr Bit<TXDCTL, 24> GRAN{};
 };
-
-// --- 10.2.7 Statistics registers: each read clears
-
-// Missed Packets Count: no room for them.
-struct MPC : Register<0x04010, ReadToClear> {};
 
 // --- 7.1.5 Extended receive descriptor
 

@@ -10,6 +10,7 @@
 
 #include "nic_driver/framework/fake_device.h"
 #include "nic_driver/framework/fake_dma.h"
+#include "nic_driver/intel/statistics.h"
 
 namespace bulkhead::nic_driver {
 namespace {
@@ -103,6 +104,39 @@ TEST_F(E1000eTest, AttachReadsTheMacAndStartTheLink) {
   Up();
   EXPECT_EQ(facts_.mac, (MacAddress{0x02, 0xb0, 0x1c, 0x4e, 0xad, 0x01}));
   EXPECT_EQ(link_, (LinkStatus{true, 1000, true}));
+}
+
+// Linux powers the PHY of an interface that is down off, and no reset of the
+// MAC turns it on again: it would never get a link.
+TEST_F(E1000eTest, PowersAPhyUpThatHasNoLink) {
+  using intel::MDIC;
+  namespace phy = intel::phy;
+  device_[kStatus] &= ~STATUS::LU.kMask;
+  std::vector<uint32_t> written;
+  device_.OnWrite(MDIC::kOffset, [&](uint32_t value) {
+    const Value<MDIC> mdic(value);
+    EXPECT_NE(device_[EXTCNF_CTRL::kOffset], 0u) << "used without asking";
+    uint32_t data = mdic[MDIC::DATA];
+    if (mdic[MDIC::OP] == 1) {
+      written.push_back(data);
+    } else {
+      data = mdic[MDIC::REGADD] == phy::kStatus ? 0 : 0x0140 | phy::kPowerDown;
+    }
+    device_[MDIC::kOffset] = (mdic.With(MDIC::DATA, data) | MDIC::R(1)).bits();
+  });
+  Up();
+  EXPECT_FALSE(link_.up);
+  EXPECT_EQ(written, std::vector<uint32_t>{0x0140 | phy::kNegotiate |
+                                           phy::kRestartNegotiation});
+  EXPECT_EQ(device_[EXTCNF_CTRL::kOffset], 0u) << "kept";
+}
+
+// The firmware may hold it: that costs the link, not the NIC.
+TEST_F(E1000eTest, APhyThatIsTakenIsNoError) {
+  device_[kStatus] &= ~STATUS::LU.kMask;
+  device_.OnRead(EXTCNF_CTRL::kOffset, [] { return 0u; });
+  Up();
+  EXPECT_FALSE(link_.up);
 }
 
 // The recovery budget allows few reads: CTRL, RAL0, RAH0, STATUS.
@@ -409,7 +443,13 @@ TEST_F(E1000eTest, OtherCausesAreLookedAfterAndStaySilent) {
     EXPECT_NE(access.offset, 0x00d0u) << "armed at once";
   }
   device_[0x4010] = 5;
-  EXPECT_EQ(driver_->ReadStatistics().rx_missed, 5u);
+  device_[intel::CRCERRS::kOffset] = 1;
+  device_[intel::ROC::kOffset] = 2;
+  device_[intel::RUC::kOffset] = 3;
+  const DeviceStatistics statistics = driver_->ReadStatistics();
+  EXPECT_EQ(statistics.rx_missed, 5u);
+  EXPECT_EQ(statistics.rx_crc, 1u);
+  EXPECT_EQ(statistics.rx_length, 5u);
   EXPECT_EQ(device_[0x00d0], 1u << 24);
   EXPECT_EQ(driver_->HandleIrq(3).traffic, false);
 }
@@ -430,7 +470,7 @@ TEST_F(E1000eTest, S8_StopCountsWhatWasLeft) {
   const auto report = RunToEnd(*loop_, driver_->Stop());
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->rx_unclaimed_frames, 2u);
-  EXPECT_EQ(report->rx_missed, 3u);
+  EXPECT_EQ(report->statistics.rx_missed, 3u);
   EXPECT_EQ(report->tx_sent_frames, 1u);
   EXPECT_EQ(report->tx_sent_bytes, 60u);
   EXPECT_EQ(report->tx_unsent_frames, 1u);

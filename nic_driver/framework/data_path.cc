@@ -18,6 +18,18 @@ using packet_stream::MakeAck;
 using packet_stream::SegmentHeaderBytes;
 using packet_stream::SegmentPayloadBytes;
 
+void CountStatistics(const DeviceStatistics& statistics,
+                     DriverCounters& counters) {
+  Bump(counters.rx_missed_errors, statistics.rx_missed);
+  Bump(counters.rx_crc_errors, statistics.rx_crc);
+  Bump(counters.rx_frame_errors, statistics.rx_frame);
+  Bump(counters.rx_length_errors, statistics.rx_length);
+  Bump(counters.multicast, statistics.multicast);
+  Bump(counters.collisions, statistics.collisions);
+  Bump(counters.rx_pause_frames, statistics.rx_pause);
+  Bump(counters.tx_pause_frames, statistics.tx_pause);
+}
+
 void DataPath::Open(std::unique_ptr<packet_stream::ProviderEnd> session,
                     uint64_t tx_iova, uint64_t rx_iova) {
   session_ = std::move(session);
@@ -33,7 +45,7 @@ void DataPath::Close(const StopReport& report) {
   Bump(counters_.tx_bytes, report.tx_sent_bytes);
   Bump(counters_.tx_device_errors, report.tx_unsent_frames);
   Bump(counters_.rx_no_session, report.rx_unclaimed_frames);
-  Bump(counters_.rx_missed_errors, report.rx_missed);
+  CountStatistics(report.statistics, counters_);
   session_.reset();
   tx_blocked_ = false;
   tx_frames_held_ = 0;
@@ -191,7 +203,7 @@ size_t DataPath::HarvestRx() {
     }
     numbers_[unused_count++] = piece.buffer;
     if (piece.more) continue;
-    Bump(piece.status == RxStatus::kTooLong ? counters_.rx_length_errors
+    Bump(piece.status == RxStatus::kTooLong ? counters_.rx_too_long
                                             : counters_.rx_errors);
   }
   if (filled_count > 0)

@@ -115,6 +115,9 @@ inline void Bump(std::atomic<uint64_t>& counter, uint64_t by = 1) {
                 std::memory_order_relaxed);
 }
 
+void CountStatistics(const DeviceStatistics& statistics,
+                     DriverCounters& counters);
+
 }  // namespace bulkhead::nic_driver
 
 #endif  // BULKHEAD_NIC_DRIVER_FRAMEWORK_DATA_PATH_H_

@@ -260,7 +260,7 @@ TEST_F(DataPathTest, S8_CountsBadFramesOnce) {
   driver_.rx_room += 6;
   PollAll();
   EXPECT_EQ(counters_.rx_errors, 1u);
-  EXPECT_EQ(counters_.rx_length_errors, 1u);
+  EXPECT_EQ(counters_.rx_too_long, 1u);
   EXPECT_EQ(counters_.rx_packets, 1u);
   EXPECT_EQ(driver_.empty.size(), buffers - 1);
   packet_stream::RxPiece pieces[8];
@@ -274,7 +274,7 @@ TEST_F(DataPathTest, S8_CloseCountsWhatWasLeft) {
                .tx_sent_bytes = 200,
                .tx_unsent_frames = 3,
                .rx_unclaimed_frames = 4,
-               .rx_missed = 5});
+               .statistics = {.rx_missed = 5}});
   EXPECT_EQ(counters_.tx_packets, 2u);
   EXPECT_EQ(counters_.tx_bytes, 200u);
   EXPECT_EQ(counters_.tx_device_errors, 3u);

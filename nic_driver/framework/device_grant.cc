@@ -246,6 +246,7 @@ absl::StatusOr<NicConfig> ParseNicConfig(const platform::NicConfig& message) {
                                                    kMinMtu, " to ", kMaxMtu));
   }
   config.promiscuous = message.promiscuous();
+  config.all_multicast = message.all_multicast();
   for (const std::string& address : message.multicast()) {
     MacAddress mac;
     if (address.size() != mac.size()) {

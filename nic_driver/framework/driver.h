@@ -70,6 +70,7 @@ struct NicFacts {
 struct NicConfig {
   uint32_t mtu = 1500;
   bool promiscuous = false;
+  bool all_multicast = false;
   std::vector<MacAddress> multicast;
   bool rx_checksum = false;
   bool tx_checksum = false;
@@ -140,13 +141,38 @@ struct TxDone {
   bool good = true;  // Of the frame: it was sent.
 };
 
+// What the device itself counted since the last call: of each discarded frame,
+// in one place (S8). Names are those of DriverCounters.
+struct DeviceStatistics {
+  uint64_t rx_missed = 0;  // Frames for which there was no buffer.
+  uint64_t rx_crc = 0;
+  uint64_t rx_frame = 0;   // Misaligned, or of symbols that are none.
+  uint64_t rx_length = 0;  // Shorter or longer than frames are.
+  uint64_t multicast = 0;
+  uint64_t collisions = 0;
+  uint64_t rx_pause = 0;
+  uint64_t tx_pause = 0;
+
+  DeviceStatistics& operator+=(const DeviceStatistics& more) {
+    rx_missed += more.rx_missed;
+    rx_crc += more.rx_crc;
+    rx_frame += more.rx_frame;
+    rx_length += more.rx_length;
+    multicast += more.multicast;
+    collisions += more.collisions;
+    rx_pause += more.rx_pause;
+    tx_pause += more.tx_pause;
+    return *this;
+  }
+};
+
 // What was still in the rings when the device had stopped.
 struct StopReport {
   uint64_t tx_sent_frames = 0;  // Sent, not yet reaped.
   uint64_t tx_sent_bytes = 0;
   uint64_t tx_unsent_frames = 0;
   uint64_t rx_unclaimed_frames = 0;  // Received, not yet harvested.
-  uint64_t rx_missed = 0;  // As in DeviceStatistics, before the reset.
+  DeviceStatistics statistics;       // Before the reset.
 
   // Of several queues.
   StopReport& operator+=(const StopReport& more) {
@@ -154,14 +180,9 @@ struct StopReport {
     tx_sent_bytes += more.tx_sent_bytes;
     tx_unsent_frames += more.tx_unsent_frames;
     rx_unclaimed_frames += more.rx_unclaimed_frames;
-    rx_missed += more.rx_missed;
+    statistics += more.statistics;
     return *this;
   }
-};
-
-// Since the last call.
-struct DeviceStatistics {
-  uint64_t rx_missed = 0;  // Frames for which there was no buffer.
 };
 
 // What HandleIrq found out.
@@ -265,6 +286,7 @@ class Driver {
   // A vector of kControl fired. When it may fire again is the driver's affair.
   virtual IrqResult HandleIrq(uint32_t vector) = 0;
   virtual LinkStatus Link() = 0;
+  // Asked for now and then while there is traffic, and when HandleIrq says so.
   virtual DeviceStatistics ReadStatistics() = 0;
 
   // After Stop: resets the device and gives the rings back.

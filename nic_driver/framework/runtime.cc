@@ -23,8 +23,10 @@ namespace {
 // The size of a session's buffers before the first session says its own; any
 // does, since no buffer is brought.
 constexpr uint32_t kDefaultBufferBytes = 2048;
-// The device's statistics are read at most ten times a second.
+// The device's statistics are read at most ten times a second, and about as
+// often as Linux's drivers do when nothing asks for it.
 constexpr std::chrono::milliseconds kStatisticsDelay{100};
+constexpr std::chrono::seconds kStatisticsInterval{2};
 // Ethernet header and one VLAN tag around the mtu's payload.
 constexpr uint32_t kFrameOverheadBytes = 14 + 4;
 
@@ -232,7 +234,7 @@ LaneNews Runtime::NewsOf(QueueThread* thread) {
           .first_frame = here([this] { NoteFirstFrame(); }),
           .link = here([this] { SetLink(driver_->Link()); }),
           .statistics =
-              [this, later = here([this] { ReadStatisticsLater(); })] {
+              [this, later = here([this] { ReadStatisticsSoon(); })] {
                 if (!statistics_wanted_.exchange(true)) later();
               }};
 }
@@ -459,6 +461,10 @@ Task<absl::Status> Runtime::StartTraffic(uint32_t rx_buffer_bytes,
   if (!link.ok()) co_return link.status();
   traffic_ = true;
   for (const QueueSlot& queue : queues_) queue.server->Start();
+  if (statistics_timer_ == 0) {
+    statistics_timer_ =
+        loop_.After(kStatisticsInterval, [this] { ReadStatistics(); });
+  }
   SetLink(*link);
   co_return absl::OkStatus();
 }
@@ -520,7 +526,7 @@ void Runtime::HandleControlIrq(uint32_t vector) {
     Fail(absl::UnavailableError(result.failure));
     return;
   }
-  if (result.statistics) ReadStatisticsLater();
+  if (result.statistics) ReadStatisticsSoon();
   if (result.link) SetLink(driver_->Link());
 }
 
@@ -555,14 +561,19 @@ void Runtime::ApplyLimits() {
   ReleaseQueues();
 }
 
-void Runtime::ReadStatisticsLater() {
-  if (statistics_timer_ != 0) return;
-  statistics_timer_ = loop_.After(kStatisticsDelay, [this] {
-    statistics_timer_ = 0;
-    statistics_wanted_ = false;  // Before they are read: what comes is new.
-    if (!traffic_) return;
-    Bump(counters_->rx_missed_errors, driver_->ReadStatistics().rx_missed);
-  });
+void Runtime::ReadStatisticsSoon() {
+  if (std::exchange(statistics_soon_, true)) return;
+  loop_.Cancel(statistics_timer_);
+  statistics_timer_ =
+      loop_.After(kStatisticsDelay, [this] { ReadStatistics(); });
+}
+
+void Runtime::ReadStatistics() {
+  // Before they are read: what comes is new.
+  statistics_wanted_ = statistics_soon_ = false;
+  if (traffic_) CountStatistics(driver_->ReadStatistics(), *counters_);
+  statistics_timer_ =
+      loop_.After(kStatisticsInterval, [this] { ReadStatistics(); });
 }
 
 Runtime::Progress Runtime::TakeProgress() {

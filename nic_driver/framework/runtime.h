@@ -126,7 +126,8 @@ class Runtime {
   void SetLink(LinkStatus link);
   void SayLink();
   void ApplyLimits();
-  void ReadStatisticsLater();
+  void ReadStatisticsSoon();
+  void ReadStatistics();
   void Fail(absl::Status status);
 
   EventLoop& loop_;
@@ -164,7 +165,8 @@ class Runtime {
   std::optional<Task<absl::Status>> control_;
 
   std::vector<EventLoop::WatchId> watches_;
-  EventLoop::TimerId statistics_timer_ = 0;
+  EventLoop::TimerId statistics_timer_ = 0;  // Once there was traffic: always.
+  bool statistics_soon_ = false;
   // By some queue, which says so once until they are read: sockets would say it
   // at every wake-up.
   std::atomic<bool> statistics_wanted_ = false;

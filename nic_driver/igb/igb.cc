@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "nic_driver/framework/task_status.h"
 #include "nic_driver/intel/mac.h"
+#include "nic_driver/intel/statistics.h"
 
 namespace bulkhead::nic_driver {
 
@@ -310,7 +311,8 @@ Value<RCTL> Igb::ReceiveControl() const {
   const uint32_t code = rx_buffer_bytes_ == 512 ? 2 : 3;
   return RCTL::EN(1) | RCTL::BAM(1) | RCTL::SECRC(1) |
          RCTL::BSIZE(rx_buffer_bytes_ < 1024 ? code : 0) |
-         RCTL::UPE(config_.promiscuous) | RCTL::MPE(config_.promiscuous) |
+         RCTL::UPE(config_.promiscuous) |
+         RCTL::MPE(config_.promiscuous || config_.all_multicast) |
          RCTL::LPE(config_.mtu > kMaxStandardMtu);
 }
 
@@ -435,8 +437,7 @@ DeviceStatistics Igb::ReadStatistics() {
   regs_.Clear(ICR::RXMISS(1));
   other_fired_ = false;
   if (started_) regs_.Write(EIMS::VECTORS(OtherBit()));
-  const Value<MPC> missed = regs_.ReadAndClear<MPC>();
-  return {.rx_missed = ReadsAsGone(missed) ? 0 : missed.bits()};
+  return intel::ReadStatistics(regs_);
 }
 
 Task<absl::StatusOr<StopReport>> Igb::Stop() {
@@ -445,7 +446,7 @@ Task<absl::StatusOr<StopReport>> Igb::Stop() {
   CO_RETURN_IF_ERROR(co_await DisableBusMaster());
   StopReport report;
   for (IgbQueue& queue : queues_) report += queue.TakeLeftovers();
-  report.rx_missed = ReadStatistics().rx_missed;
+  report.statistics = ReadStatistics();
   if (reset_drops_link_) {
     CO_RETURN_IF_ERROR(co_await EmptyQueues());
   } else {

@@ -11,7 +11,7 @@
 // platform's, S3), the EEPROM, flow control, VLAN offload, header split (nobody
 // looks at headers), time stamps, IPsec and MACsec (frames pass as they are),
 // wake-up and manageability (the machine's firmware owns them). The PHY is left
-// alone but for one that was never told to negotiate, see phy.h.
+// alone but for one that was never told to negotiate, see shared_phy.h.
 #ifndef BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 #define BULKHEAD_NIC_DRIVER_IGB_IGB_H_
 
@@ -25,7 +25,7 @@
 #include "nic_driver/framework/registers.h"
 #include "nic_driver/igb/igb_queue.h"
 #include "nic_driver/igb/igb_regs.h"
-#include "nic_driver/igb/phy.h"
+#include "nic_driver/igb/shared_phy.h"
 #include "nic_driver/intel/descriptor_rings.h"
 #include "nic_driver/intel/multicast_table.h"
 
@@ -87,7 +87,7 @@ class Igb final : public Driver {
 
   DriverContext context_;
   Registers regs_;
-  igb::Phy phy_;
+  igb::SharedPhy phy_;
   DmaMemory memory_;                  // Each queue's rings.
   std::deque<igb::IgbQueue> queues_;  // Never moved: others refer to them.
   uint32_t running_ = 1;              // Queues that Start turned on.

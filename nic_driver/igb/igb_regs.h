@@ -47,16 +47,6 @@ struct CTRL_EXT : Register<0x00018, ReadWrite> {
   static constexpr Bit<CTRL_EXT, 28> DRV_LOAD{};  // For the firmware.
 };
 
-// MDI Control: the way to the PHY's registers.
-struct MDIC : Register<0x00020, ReadWrite> {
-  static constexpr Field<MDIC, 0, 16> DATA{};
-  static constexpr Field<MDIC, 16, 5> REGADD{};
-  static constexpr Field<MDIC, 21, 5> PHYADD{};  // 1: the internal PHY.
-  static constexpr Field<MDIC, 26, 2> OP{};      // 1: write, 2: read.
-  static constexpr Bit<MDIC, 28> R{};            // Ready: the access is over.
-  static constexpr Bit<MDIC, 30> E{};            // Error.
-};
-
 // --- 8.6 Semaphore registers
 
 // Software Semaphore.
@@ -217,23 +207,6 @@ struct TXDCTL : QueueRegister<0x0E028> {
   static constexpr Field<TXDCTL, 16, 5> WTHRESH{};
   static constexpr Bit<TXDCTL, 25> ENABLE{};
 };
-
-// --- 8.19 Statistics registers: each read clears
-
-// Missed Packets Count: no room for them.
-struct MPC : Register<0x04010, ReadToClear> {};
-
-// --- 8.25 The PHY's registers, behind MDIC
-
-namespace phy {
-constexpr uint32_t kAddress = 1;
-constexpr uint32_t kControl = 0;  // IEEE 802.3, 22.2.4.1.
-constexpr uint16_t kRestartNegotiation = 1u << 9;
-constexpr uint16_t kPowerDown = 1u << 11;
-constexpr uint16_t kNegotiate = 1u << 12;
-constexpr uint32_t kStatus = 1;
-constexpr uint16_t kNegotiated = 1u << 5;
-}  // namespace phy
 
 // --- 7.1 Advanced receive descriptor
 

@@ -193,18 +193,20 @@ class PhyOf {
  public:
   PhyOf(FakeDevice& device, bool negotiated) {
     device[kStatus] &= ~STATUS::LU.kMask;
-    device.OnWrite(kMdic, [this, &device, negotiated](uint32_t value) {
-      const Value<MDIC> mdic(value);
-      uint32_t data = mdic[MDIC::DATA];
-      if (mdic[MDIC::OP] == 1) {
-        control_ = data;
-      } else if (mdic[MDIC::REGADD] == phy::kStatus) {
-        data = negotiated ? phy::kNegotiated : 0;
-      } else {
-        data = 0x0140 | phy::kPowerDown;
-      }
-      device[kMdic] = (mdic.With(MDIC::DATA, data) | MDIC::R(1)).bits();
-    });
+    device.OnWrite(
+        intel::MDIC::kOffset, [this, &device, negotiated](uint32_t value) {
+          const Value<intel::MDIC> mdic(value);
+          uint32_t data = mdic[intel::MDIC::DATA];
+          if (mdic[intel::MDIC::OP] == 1) {
+            control_ = data;
+          } else if (mdic[intel::MDIC::REGADD] == intel::phy::kStatus) {
+            data = negotiated ? intel::phy::kNegotiated : 0;
+          } else {
+            data = 0x0140 | intel::phy::kPowerDown;
+          }
+          device[intel::MDIC::kOffset] =
+              (mdic.With(intel::MDIC::DATA, data) | intel::MDIC::R(1)).bits();
+        });
     // As the hardware: SWESMBI stays as it was written, SMBI is free.
     device.OnWrite(SWSM::kOffset, [&device](uint32_t value) {
       device[SWSM::kOffset] = value & SWSM::SWESMBI.kMask;
@@ -221,7 +223,7 @@ TEST_F(IgbTest, MakesAPhyNegotiateThatDoesNot) {
   const PhyOf phy(device_, false);
   ASSERT_TRUE(RunToEnd(*loop_, driver_->Attach()).ok());
   EXPECT_EQ(phy.control(),
-            0x0140u | phy::kNegotiate | phy::kRestartNegotiation);
+            0x0140u | intel::phy::kNegotiate | intel::phy::kRestartNegotiation);
   EXPECT_EQ(device_[SW_FW_SYNC::kOffset], 0u) << "semaphore kept";
   EXPECT_EQ(device_[SWSM::kOffset], 0u);
 }
@@ -662,7 +664,7 @@ TEST_F(IgbTest, S8_StopCountsWhatWasLeft) {
   const auto report = RunToEnd(*loop_, driver_->Stop());
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->rx_unclaimed_frames, 2u);
-  EXPECT_EQ(report->rx_missed, 3u);
+  EXPECT_EQ(report->statistics.rx_missed, 3u);
   EXPECT_EQ(report->tx_sent_frames, 1u);
   EXPECT_EQ(report->tx_sent_bytes, 60u);
   EXPECT_EQ(report->tx_unsent_frames, 1u);

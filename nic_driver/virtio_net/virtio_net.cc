@@ -348,6 +348,7 @@ absl::Status VirtioNet::Configure(const NicConfig& config) {
   const NicConfig old = std::exchange(config_, config);
   if (!started_) return absl::OkStatus();
   if (old.promiscuous != config.promiscuous ||
+      old.all_multicast != config.all_multicast ||
       old.multicast != config.multicast) {
     SendConfig();
   }
@@ -371,11 +372,12 @@ void VirtioNet::SendConfig() {
 
 // 5.1.6.5.1 and .2.
 void VirtioNet::SendFilter() {
-  const bool crowded = config_.multicast.size() > ControlQueue::kMaxMulticast;
+  const bool all = config_.all_multicast ||
+                   config_.multicast.size() > ControlQueue::kMaxMulticast;
   const std::span<const MacAddress> table =
-      crowded ? std::span<const MacAddress>() : config_.multicast;
+      all ? std::span<const MacAddress>() : config_.multicast;
   if (!control_->SetPromiscuous(config_.promiscuous) ||
-      !control_->SetAllMulticast(crowded) || !control_->SetMulticast(table)) {
+      !control_->SetAllMulticast(all) || !control_->SetMulticast(table)) {
     resend_config_ = true;
   }
 }
@@ -560,7 +562,7 @@ Task<absl::StatusOr<StopReport>> VirtioNet::Stop() {
   CO_RETURN_IF_ERROR(co_await Reset());
   StopReport report;
   for (QueuePair& pair : pairs_) report += pair.TakeLeftovers();
-  report.rx_missed = ReadStatistics().rx_missed;
+  report.statistics = ReadStatistics();
   // No stale frame: no descriptor of before is left either.
   for (QueuePair& pair : pairs_) pair.Clear();
   if (control_ != nullptr) control_->Reset();

@@ -26,7 +26,8 @@
 // sends the frame on, would find it wrong), segments of others
 // (VIRTIO_NET_F_GUEST_TSO4 and 6: a session's descriptor cannot say of a
 // received frame how it is to be cut up again, and a client that forwards it
-// would have to know; without these features the device's host cuts it up), UDP
+// would have to know; without these features the device's host cuts it up),
+// mergeable rx buffers (VIRTIO_NET_F_MRG_RXBUF: see queue_pair.h), UDP
 // segmentation (no session asks for it), ECN in segments
 // (VIRTIO_NET_F_HOST_ECN: neither), VLAN filter (all tags pass without it),
 // announcements (the platform's business), indirect descriptors (chains are

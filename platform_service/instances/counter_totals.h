@@ -23,7 +23,7 @@ namespace bulkhead::platform {
 // Threading: the loop's thread.
 class CounterTotals {
  public:
-  static constexpr size_t kCounters = 13;
+  static constexpr size_t kCounters = 20;
 
   static absl::StatusOr<CounterTotals> Create();
   // The page and sums of an earlier platform service.

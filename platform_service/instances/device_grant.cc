@@ -8,6 +8,12 @@ NicConfig MakeNicConfig(const policy::NicConfigSpec& config) {
   NicConfig message;
   message.set_mtu(config.mtu);
   message.set_promiscuous(config.promiscuous);
+  message.set_all_multicast(!config.multicast.has_value());
+  if (config.multicast) {
+    for (const policy::MacAddress& mac : *config.multicast) {
+      message.add_multicast(mac.data(), mac.size());
+    }
+  }
   message.set_rx_checksum(config.rx_checksum);
   message.set_tx_checksum(config.tx_checksum);
   message.set_interrupt_interval_us(config.interrupt_interval_us);

@@ -56,6 +56,7 @@ struct NicFacts {
   uint32_t offloads = 0;
   bool link_up = false;
   uint32_t speed_mbps = 0;
+  bool full_duplex = false;
 };
 
 // Guarantees:

@@ -105,11 +105,13 @@ void Instance::HandleLink(const FromDriver::Link& link) {
   if (link.up() != facts_.link_up) {
     Record(link.up() ? "link_up" : "link_down",
            link.up() && link.speed_mbps() != 0
-               ? absl::StrCat(link.speed_mbps(), " Mb/s")
+               ? absl::StrCat(link.speed_mbps(), " Mb/s, ",
+                              link.full_duplex() ? "full" : "half", " duplex")
                : "");
   }
   facts_.link_up = link.up();
   facts_.speed_mbps = link.speed_mbps();
+  facts_.full_duplex = link.full_duplex();
   ShowStatus();
   ParkLater();
 }

@@ -244,6 +244,7 @@ void Instance::Park() {
   state.set_offloads(facts_.offloads);
   state.set_link_up(facts_.link_up);
   state.set_speed_mbps(facts_.speed_mbps);
+  state.set_full_duplex(facts_.full_duplex);
   for (const uint64_t total : counters_.totals()) {
     state.add_counter_total(total);
   }
@@ -300,6 +301,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
   facts.offloads = state.offloads();
   facts.link_up = state.link_up();
   facts.speed_mbps = state.speed_mbps();
+  facts.full_duplex = state.full_duplex();
   if (nic.device() == nullptr) return instance;
   const auto take = [&entry](const auto& parked) {
     std::vector<RingMemory::Area> areas;

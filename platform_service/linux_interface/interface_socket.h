@@ -8,6 +8,8 @@
 #define BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_INTERFACE_SOCKET_H_
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,9 +31,17 @@ struct PacketSocket {
 absl::StatusOr<PacketSocket> OpenPacketSocket(int interface_index,
                                               uint32_t mtu);
 
-// Keeps the interface promiscuous for as long as it is open; it carries no
-// frames.
-absl::StatusOr<UniqueFd> OpenPromiscuity(int interface_index);
+// Which frames an interface lets in besides those to its own address.
+struct Reception {
+  bool promiscuous = false;
+  bool all_multicast = false;
+  std::vector<std::string> multicast;  // Addresses of 6 bytes.
+
+  bool operator==(const Reception&) const = default;
+};
+// The interface lets them in for as long as this is open; it carries no frames.
+absl::StatusOr<UniqueFd> OpenReception(int interface_index,
+                                       const Reception& reception);
 
 // An XDP socket (AF_XDP) on one queue of the interface. Its UMEM is the frame
 // memory of one of the session's lanes itself: tx data from 0, rx data behind

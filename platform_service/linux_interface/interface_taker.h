@@ -1,6 +1,6 @@
 // Makes a Linux interface ready to be driven, and as it was again (S10).
 //
-// Attached programs, sockets and promiscuity end with their descriptors. What
+// Attached programs, sockets and filters end with their descriptors. What
 // does not are settings: these are written down before they are changed, so
 // that whoever finds the record, however this process ended, can undo it.
 #ifndef BULKHEAD_PLATFORM_SERVICE_LINUX_INTERFACE_INTERFACE_TAKER_H_

@@ -188,24 +188,30 @@ std::string LinuxNic::Mode() const {
 
 void LinuxNic::Configure(const NicConfig& config) {
   const bool busy_poll = config.busy_poll();
-  const bool promiscuous = config.promiscuous();
-  if (promiscuous == promiscuity_.valid() && busy_poll == busy_poll_) return;
+  const Reception reception = {
+      config.promiscuous(),
+      config.all_multicast(),
+      {config.multicast().begin(), config.multicast().end()}};
+  if (reception == reception_ && busy_poll == busy_poll_) return;
   busy_poll_ = busy_poll;
   if (device_ != nullptr) device_->set_busy_poll(busy_poll);
-  if (promiscuous != promiscuity_.valid()) SetPromiscuous(promiscuous);
+  if (reception != reception_) Receive(reception);
   Park();
 }
 
-// The socket holds the interface promiscuous; without it, it is as it was.
-void LinuxNic::SetPromiscuous(bool on) {
-  promiscuity_.Reset();
-  if (!on) return;
+// The socket holds the interface's filters open; without it, they are as they
+// were. The new one before the old one goes: what both let in is let in always.
+void LinuxNic::Receive(const Reception& reception) {
+  UniqueFd socket;
   const absl::Status status =
       InNamespace(info_.network_namespace, [&]() -> absl::Status {
-        ASSIGN_OR_RETURN(promiscuity_, OpenPromiscuity(info_.interface_index));
+        ASSIGN_OR_RETURN(socket,
+                         OpenReception(info_.interface_index, reception));
         return absl::OkStatus();
       });
   if (!status.ok()) Record("refused", status.message());
+  reception_ = reception;
+  reception_socket_ = std::move(socket);
 }
 
 // --- Parked and restored --------------------------------------------------
@@ -223,9 +229,13 @@ void LinuxNic::Park() {
     state.set_link_fd(fds.Add(program->link_fd()));
     state.set_sockets_fd(fds.Add(program->sockets_fd()));
   }
-  if (promiscuity_.valid()) {
-    state.set_promiscuous(true);
-    state.set_promiscuity_fd(fds.Add(promiscuity_));
+  if (reception_socket_.valid()) {
+    auto* reception = state.mutable_reception();
+    reception->set_promiscuous(reception_.promiscuous);
+    reception->set_all_multicast(reception_.all_multicast);
+    *reception->mutable_multicast() = {reception_.multicast.begin(),
+                                       reception_.multicast.end()};
+    reception->set_socket_fd(fds.Add(reception_socket_));
   }
   shared_.link.Park(Key(), state.SerializeAsString(), fds.fds());
 }
@@ -252,7 +262,13 @@ absl::Status LinuxNic::Restore(ParkedEntry entry) {
     program = XdpProgram::Adopt(entry.Take(state.link_fd()),
                                 entry.Take(state.sockets_fd()), state.native());
   }
-  if (state.promiscuous()) promiscuity_ = entry.Take(state.promiscuity_fd());
+  if (state.has_reception()) {
+    const auto& parked = state.reception();
+    reception_ = {parked.promiscuous(),
+                  parked.all_multicast(),
+                  {parked.multicast().begin(), parked.multicast().end()}};
+    reception_socket_ = entry.Take(parked.socket_fd());
+  }
   RETURN_IF_ERROR(Open(std::move(program)));
   return EnsureGuard(shared_.run_dir);
 }
@@ -336,7 +352,8 @@ void LinuxNic::Drop(const std::string& reason) {
   down_reason_ = reason;
   // With it goes the program; a driver's socket is told by the kernel.
   device_.reset();
-  promiscuity_.Reset();
+  reception_ = {};
+  reception_socket_.Reset();
   shared_.link.Unpark(Key());
   if (was_up) handlers_.down(reason);
 }

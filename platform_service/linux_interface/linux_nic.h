@@ -91,7 +91,7 @@ class LinuxNic final : public Nic {
   absl::Status Find();
   absl::Status Open(std::optional<XdpProgram> program);
   void TellQueues();
-  void SetPromiscuous(bool on);
+  void Receive(const Reception& reception);
   void OnKernelEvents();
   void OnLink(const LinkMessage& link);
   void OnOwnLink(const LinkMessage& link);
@@ -120,7 +120,8 @@ class LinuxNic final : public Nic {
   uint32_t flags_ = 0;  // IFF_…
   std::string name_;
   MacAddress mac_ = {};
-  UniqueFd promiscuity_;
+  Reception reception_;  // As last configured.
+  UniqueFd reception_socket_;
   bool busy_poll_ = false;  // As last configured.
   std::unique_ptr<LinuxOwner> device_;
   std::string down_reason_;

@@ -86,14 +86,25 @@ absl::StatusOr<PacketSocket> OpenPacketSocket(int interface_index,
   return socket;
 }
 
-absl::StatusOr<UniqueFd> OpenPromiscuity(int interface_index) {
+absl::StatusOr<UniqueFd> OpenReception(int interface_index,
+                                       const Reception& reception) {
   UniqueFd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus("open a packet socket");
-  packet_mreq request = {};
-  request.mr_ifindex = interface_index;
-  request.mr_type = PACKET_MR_PROMISC;
-  RETURN_IF_ERROR(Set(fd.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, request,
-                      "make the interface promiscuous"));
+  const auto add = [&](unsigned short type, const std::string& address) {
+    packet_mreq request = {};
+    request.mr_ifindex = interface_index;
+    request.mr_type = type;
+    request.mr_alen = static_cast<unsigned short>(address.size());
+    address.copy(reinterpret_cast<char*>(request.mr_address),
+                 sizeof(request.mr_address));
+    return Set(fd.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, request,
+               "make the interface let more frames in");
+  };
+  if (reception.promiscuous) RETURN_IF_ERROR(add(PACKET_MR_PROMISC, ""));
+  if (reception.all_multicast) RETURN_IF_ERROR(add(PACKET_MR_ALLMULTI, ""));
+  for (const std::string& group : reception.multicast) {
+    RETURN_IF_ERROR(add(PACKET_MR_MULTICAST, group));
+  }
   return fd;
 }
 

@@ -23,6 +23,7 @@ constexpr struct {
                   {"slot", "match"},
                   {"mtu", "config"},
                   {"promiscuous", "config"},
+                  {"multicast", "config"},
                   {"rx_checksum", "config"},
                   {"tx_checksum", "config"},
                   {"interrupt_interval", "config"},

@@ -51,6 +51,17 @@ std::string Cpus(const std::vector<uint32_t>& cpus) {
                       : absl::StrCat("[", absl::StrJoin(cpus, ", "), "]");
 }
 
+std::string Groups(const std::optional<std::vector<MacAddress>>& groups) {
+  if (!groups.has_value()) return "all";
+  return absl::StrCat(
+      "[",
+      absl::StrJoin(*groups, ", ",
+                    [](std::string* out, const MacAddress& mac) {
+                      absl::StrAppend(out, MacText(mac));
+                    }),
+      "]");
+}
+
 // What only a process defined afresh can have; of a driver rule or a router.
 template <typename Spec>
 Changes ProcessChanges(const Spec& a, const Spec& b) {
@@ -86,6 +97,7 @@ Changes ConfigChanges(const NicConfigSpec& a, const NicConfigSpec& b) {
   Changes changes;
   changes.Compare("mtu", a.mtu, b.mtu);
   changes.Compare("promiscuous", a.promiscuous, b.promiscuous);
+  changes.Compare("multicast", a.multicast, b.multicast, Groups);
   changes.Compare("rx_checksum", a.rx_checksum, b.rx_checksum);
   changes.Compare("tx_checksum", a.tx_checksum, b.tx_checksum);
   changes.Compare("interrupt_interval", a.interrupt_interval_us,

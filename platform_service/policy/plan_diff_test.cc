@@ -109,6 +109,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ConfigOfOne",
              [](World* w) { RuleOfPort1(w).config.interrupt_interval_us = 50; },
              {"reconfigure nic1: interrupt_interval 0us -> 50us"}},
+        Case{
+            "GroupsOfOne",
+            [](World* w) {
+              RuleOfPort1(w).config.multicast = {{{0x33, 0x33, 0, 0, 0, 0xfb}}};
+            },
+            {"reconfigure nic1: multicast all -> [33:33:00:00:00:fb]"}},
         Case{"ARuleThatSaysTheSame", [](World* w) { RuleOfPort1(w); }, {}},
         Case{"LimitsOfOne",
              [](World* w) {

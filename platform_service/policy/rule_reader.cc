@@ -30,6 +30,7 @@ constexpr uint32_t kMaxCpus = 8192;
 // RFC 791: every link carries 68 bytes. 9000: what "jumbo" has come to mean.
 constexpr uint32_t kMinMtu = 68;
 constexpr uint32_t kMaxMtu = 9000;
+constexpr size_t kMaxMulticast = 256;
 // 82574L datasheet 10.2.4.5, ITR: 16 bits of 256 ns.
 constexpr uint32_t kMaxInterruptInterval_us = 16000;
 // Below this a driver does not get through its own grant; each further queue
@@ -208,11 +209,34 @@ LimitsSpec ReadLimits(SourceText* source, const YamlNode& node, bool queues) {
 
 namespace {
 
+// `all`, or a list of groups' addresses.
+void ReadMulticast(Fields* fields, NicConfigSpec* config) {
+  constexpr char kKey[] = "multicast";
+  const YamlNode* node = fields->Find(kKey);
+  if (node == nullptr) return;
+  if (node->kind == YamlNode::Kind::kScalar && node->scalar == "all") return;
+  config->multicast.emplace();
+  for (const YamlNode* item :
+       fields->List(kKey, kMaxMulticast,
+                    "multicast: [33:33:00:00:00:fb]` or `multicast: all")) {
+    const std::string* text = fields->Scalar(kKey, item);
+    if (text == nullptr) continue;
+    const auto mac = ReadGroupMac(*text);
+    if (mac.ok()) {
+      config->multicast->push_back(*mac);
+    } else {
+      fields->Error(kKey, *item, mac.status());
+    }
+  }
+  std::sort(config->multicast->begin(), config->multicast->end());
+}
+
 NicConfigSpec ReadConfig(SourceText* source, const YamlNode& node) {
   NicConfigSpec config;
   Fields fields(source, node, "`config`", "{mtu: 1500}");
   fields.Number("mtu", kMinMtu, kMaxMtu, &config.mtu);
   fields.Bool("promiscuous", &config.promiscuous);
+  ReadMulticast(&fields, &config);
   fields.Bool("rx_checksum", &config.rx_checksum);
   fields.Bool("tx_checksum", &config.tx_checksum);
   fields.Duration("interrupt_interval", 1, 0, kMaxInterruptInterval_us,

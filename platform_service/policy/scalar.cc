@@ -209,7 +209,11 @@ absl::StatusOr<uint64_t> ReadBytes(absl::string_view text, uint64_t least,
   return *bytes;
 }
 
-absl::StatusOr<MacAddress> ReadMac(absl::string_view text) {
+namespace {
+
+// `example`: one of the kind that is wanted.
+absl::StatusOr<MacAddress> ReadAddress(absl::string_view text,
+                                       absl::string_view example) {
   const std::vector<absl::string_view> parts =
       absl::StrSplit(text.substr(0, 32), ':');
   const bool well_formed =
@@ -218,8 +222,9 @@ absl::StatusOr<MacAddress> ReadMac(absl::string_view text) {
         return part.size() == 2 && AllHex(part);
       });
   if (!well_formed) {
-    return Wrong(Quote(text),
-                 " is not a MAC address; write it as `02:00:00:00:00:01`");
+    return Wrong(
+        Quote(text),
+        absl::StrCat(" is not a MAC address; write it as `", example, "`"));
   }
   MacAddress mac;
   for (size_t i = 0; i < mac.size(); ++i) {
@@ -227,6 +232,15 @@ absl::StatusOr<MacAddress> ReadMac(absl::string_view text) {
     (void)absl::SimpleHexAtoi(parts[i], &byte);
     mac[i] = static_cast<uint8_t>(byte);
   }
+  return mac;
+}
+
+}  // namespace
+
+absl::StatusOr<MacAddress> ReadMac(absl::string_view text) {
+  absl::StatusOr<MacAddress> read = ReadAddress(text, "02:00:00:00:00:01");
+  if (!read.ok()) return read;
+  const MacAddress& mac = *read;
   if ((mac[0] & 1) != 0) {
     return Wrong(Quote(text),
                  " is the address of a group; a NIC's own has an even first "
@@ -236,6 +250,16 @@ absl::StatusOr<MacAddress> ReadMac(absl::string_view text) {
     return Wrong(Quote(text),
                  " is no NIC's address; leave `mac` out to have "
                  "one made");
+  }
+  return mac;
+}
+
+absl::StatusOr<MacAddress> ReadGroupMac(absl::string_view text) {
+  absl::StatusOr<MacAddress> mac = ReadAddress(text, "33:33:00:00:00:fb");
+  if (mac.ok() && ((*mac)[0] & 1) == 0) {
+    return Wrong(Quote(text),
+                 " is one NIC's address; a group's has an odd first byte, such "
+                 "as `33:33:00:00:00:fb`");
   }
   return mac;
 }

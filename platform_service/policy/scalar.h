@@ -37,6 +37,8 @@ absl::StatusOr<uint64_t> ReadBytes(absl::string_view text, uint64_t least,
 
 // "02:00:00:00:00:01": one card's own address, no group's.
 absl::StatusOr<MacAddress> ReadMac(absl::string_view text);
+// "33:33:00:00:00:fb": a group's.
+absl::StatusOr<MacAddress> ReadGroupMac(absl::string_view text);
 
 // "00-1b-21-ff-ff-aa-bb-cc", the first byte the most significant, as lspci
 // prints a Device Serial Number.

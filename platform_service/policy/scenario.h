@@ -142,6 +142,8 @@ struct LimitsSpec {
 struct NicConfigSpec {
   uint32_t mtu = 1500;
   bool promiscuous = false;
+  // The groups whose frames it receives; none given: all.
+  std::optional<std::vector<MacAddress>> multicast;
   bool rx_checksum = true;
   bool tx_checksum = true;
   uint32_t interrupt_interval_us = 0;  // 0: the driver's default.

@@ -37,7 +37,7 @@ drivers:
     restart: {backoff_first: 20ms, backoff_max: 2m, park_after: 3, stable_after: 1h}
     heartbeat: {interval: 50ms, misses: 5}
     limits: {memory: 8MiB, cpus: [3, 1, 1], fds: 64, queues: 4}
-    config: {mtu: 9000, promiscuous: true, rx_checksum: false, tx_checksum: false, interrupt_interval: 50us}
+    config: {mtu: 9000, promiscuous: true, multicast: [33:33:00:00:00:fb, 01:00:5e:00:00:fb], rx_checksum: false, tx_checksum: false, interrupt_interval: 50us}
     take: true
   - {match: {class: 0x02}, driver: e1000e}
 clients:
@@ -87,7 +87,14 @@ TEST(ScenarioParser, ReadsEveryKey) {
   EXPECT_EQ(rule.restart, (RestartSpec{20, 120000, 3, 3600000}));
   EXPECT_EQ(rule.heartbeat, (HeartbeatSpec{50, 5}));
   EXPECT_EQ(rule.limits, (LimitsSpec{8 << 20, {1, 3}, 64, 4}));
-  EXPECT_EQ(rule.config, (NicConfigSpec{9000, true, false, false, 50}));
+  EXPECT_EQ(rule.config,
+            (NicConfigSpec{.mtu = 9000,
+                           .promiscuous = true,
+                           .multicast = {{{0x01, 0, 0x5e, 0, 0, 0xfb},
+                                          {0x33, 0x33, 0, 0, 0, 0xfb}}},
+                           .rx_checksum = false,
+                           .tx_checksum = false,
+                           .interrupt_interval_us = 50}));
   EXPECT_TRUE(rule.take);
   EXPECT_EQ(rule.line.number, 14);
 
