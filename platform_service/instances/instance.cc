@@ -435,6 +435,7 @@ bool Instance::OnRemoved() {
   defined_ = false;
   removing_ = false;
   generation_ = dead_generation_ = begun_generation_ = 0;
+  process_phase_ = ProcessState::PHASE_UNSPECIFIED;
   if (!redefining_) {
     FreeClosing();
     loop_.Cancel(park_timer_);
