@@ -107,6 +107,7 @@ void ProcessLife::OnState(const ProcessState& state) {
       if (restoring) {
         // The supervisor forgot the Begin of a platform service that died.
         begun_ = false;
+        generation_ = state.generation();
         owner_.DropChannel();
       }
       return TryBegin();

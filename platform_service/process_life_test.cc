@@ -324,6 +324,18 @@ TEST(ProcessLifeTest, S5_AGrantOfWhatIsGoneIsVoid) {
   EXPECT_EQ(lose(leaves), "recovering");
 }
 
+// The last platform service died while its Begin waited for the end of the
+// back-off, so that the supervisor has forgotten it: the next one's is for the
+// same generation.
+TEST(ProcessLifeTest, S5_AForgottenBeginIsRepeated) {
+  Played played;
+  played.life.Restore(2, true, false);
+  played.State(ProcessState::BACKING_OFF, 1);
+  EXPECT_EQ(played.Outcome(), "drop grant +begin granting");
+  played.State(ProcessState::STARTING, 2);
+  EXPECT_EQ(played.Outcome(), "meet granting");
+}
+
 // Shows that the reason is the death's, unless there is a better one.
 TEST(ProcessLifeTest, TheReasonIsWhyItDoesNotRun) {
   Played played;
