@@ -18,8 +18,6 @@
 namespace bulkhead::platform {
 namespace {
 
-using supervisor::ProcessState;
-
 // Rings of 4096 descriptors of 16 bytes, both ways, eight times over.
 constexpr uint64_t kRingQuotaBytes = 1 << 20;
 
@@ -30,22 +28,6 @@ constexpr auto kPrepareDelay = std::chrono::milliseconds(5);
 constexpr auto kFirstPrepareDelay = std::chrono::milliseconds(100);
 
 }  // namespace
-
-const char* PhaseName(Instance::Phase phase) {
-  switch (phase) {
-    case Instance::Phase::kWaiting:
-      return "waiting";
-    case Instance::Phase::kGranting:
-      return "granting";
-    case Instance::Phase::kAttached:
-      return "attached";
-    case Instance::Phase::kRecovering:
-      return "recovering";
-    case Instance::Phase::kParked:
-      return "parked";
-  }
-  return "";
-}
 
 Instance::Instance(EventLoop& loop, SupervisorLink& link, InstanceSpec spec,
                    Nic& nic, CounterTotals counters)
@@ -60,7 +42,6 @@ Instance::~Instance() {
   loop_.Cancel(offer_timer_);
   loop_.Cancel(prepare_timer_);
   loop_.Cancel(park_timer_);
-  loop_.Cancel(attach_timer_);
   loop_.Cancel(progress_timer_);
   for (const Closing& closing : closing_) loop_.Cancel(closing.deadline);
 }
@@ -95,24 +76,13 @@ supervisor::ProcessSpec Instance::MakeProcessSpec() const {
   return spec;
 }
 
-void Instance::Record(absl::string_view kind, absl::string_view text) {
-  link_.Record(spec_.name, begun_ ? begun_generation_ : generation_, kind,
-               text);
-}
-
-void Instance::Breach(const std::string& reason) {
-  LogWarning(absl::StrCat(spec_.name, ": breach: ", reason));
-  link_.Breach(spec_.name, begun_generation_, reason);
-}
-
 void Instance::Define() {
-  link_.Define(MakeProcessSpec());
-  defined_ = true;
-  TryBegin();
+  life_.Define(MakeProcessSpec());
+  life_.TryBegin();
 }
 
 void Instance::Remove() {
-  removing_ = true;
+  life_.Leave();
   if (session_ != nullptr) {
     CloseSession(absl::StrCat("instance ", spec_.name, " is being removed"));
   }
@@ -122,7 +92,7 @@ void Instance::Remove() {
 void Instance::Redefine(InstanceSpec spec) {
   spec_ = std::move(spec);
   rings_.ForgetSizes();
-  removing_ = true;
+  life_.Leave();
   redefining_ = true;
   link_.Remove(spec_.name);
 }
@@ -131,7 +101,7 @@ void Instance::OnDeviceUp(const pci::PciDeviceInfo& device) {
   spec_.device = device;
   if (device_ready_) return;
   if (FailDevice(SetUpDevice(*nic_.device()))) return;
-  TryBegin();
+  life_.TryBegin();
 }
 
 absl::Status Instance::SetUpDevice(DeviceOwner& device) {
@@ -149,7 +119,7 @@ absl::Status Instance::SetUpDevice(DeviceOwner& device) {
     }
   }
   device_ready_ = true;
-  if (phase_ != Phase::kParked) reason_.clear();
+  if (phase() != Phase::kParked) life_.set_reason("");
   return absl::OkStatus();
 }
 
@@ -168,7 +138,6 @@ absl::Status Instance::MakeIrqs(DeviceOwner& device) {
 // its own connection close; it is restarted as soon as there is a device.
 void Instance::OnDeviceDown(const std::string& reason) {
   Record("device_gone", reason);
-  reason_ = reason;
   device_ready_ = false;
   next_.bus.reset();
   rings_.Forget();
@@ -176,17 +145,9 @@ void Instance::OnDeviceDown(const std::string& reason) {
   for (const Closing& closing : closing_) closing.session->ForgetMapping();
   FreeClosing();
   facts_.link_up = false;
-  if (phase_ != Phase::kParked) phase_ = Phase::kRecovering;
+  life_.SetBack(reason);
   ShowStatus();
-  if (process_phase_ == ProcessState::WAITING ||
-      process_phase_ == ProcessState::BACKING_OFF) {
-    // The grant that waits there is for a device that is no more; the next one
-    // replaces it.
-    begun_ = false;
-    DropChannel();
-  } else if (begun_ && !removing_) {
-    link_.Restart(spec_.name);
-  }
+  life_.Revoke();
   ParkLater();
 }
 
@@ -210,77 +171,14 @@ bool Instance::FailDevice(const absl::Status& status) {
   return true;
 }
 
-void Instance::OnState(const ProcessState& state) {
-  process_phase_ = state.phase();
-  const bool restoring = std::exchange(restoring_, false);
-  // Whether one has died while there was no platform service. It need not be
-  // the one that we know of: the last platform service may have died between
-  // its Begin and its Park.
-  const bool died_unseen = restoring && state.generation() > dead_generation_;
-  switch (state.phase()) {
-    case ProcessState::STARTING:
-    case ProcessState::RUNNING:
-      generation_ = state.generation();
-      if (begun_ && begun_generation_ == state.generation()) {
-        if (state.phase() == ProcessState::RUNNING) ExpectAttached();
-        return;
-      }
-      // Its channel was lost with the last platform service, or its device has
-      // gone since.
-      if (!removing_) link_.Restart(spec_.name);
-      return;
-    case ProcessState::WAITING:
-    case ProcessState::BACKING_OFF:
-      if (phase_ == Phase::kParked) phase_ = Phase::kWaiting;
-      if (died_unseen) return HandleDeath(state.generation(), state.reason());
-      if (restoring) {
-        // The supervisor forgot the Begin of a platform service that died.
-        begun_ = false;
-        DropChannel();
-        session_offered_ = false;
-      }
-      return TryBegin();
-    case ProcessState::PARKED:
-      phase_ = Phase::kParked;  // No Begin.
-      if (died_unseen) HandleDeath(state.generation(), state.reason());
-      return EnterParked(state.reason());
-    default:
-      return;
-  }
-}
-
-void Instance::OnDied(const supervisor::FromSupervisor::Died& died) {
-  if (died.parked()) phase_ = Phase::kParked;  // No Begin.
-  HandleDeath(died.generation(), died.cause());
-  if (died.parked()) EnterParked(died.reason());
-}
-
-void Instance::OnRefused(const std::string& reason) {
-  // What follows a refused definition is refused as well, and says less.
-  if (phase_ == Phase::kParked) return;
-  reason_ = reason;
-  if (process_phase_ != ProcessState::PHASE_UNSPECIFIED) return;
-  defined_ = false;
-  EndGeneration();
-  EnterParked(reason);
-}
-
 bool Instance::DefineAgain() {
-  if (defined_ || removing_) return false;
-  phase_ = Phase::kWaiting;
-  reason_.clear();
+  if (!life_.refused() || life_.leaving()) return false;
+  life_.set_reason("");
   Define();
   return true;
 }
 
-void Instance::HandleDeath(uint32_t generation, const std::string& cause) {
-  if (generation <= dead_generation_) return;
-  dead_generation_ = generation;
-  generation_ = generation;
-  EndGeneration();
-  // Without a device it waits for one, whatever its driver died of.
-  if (device_ready_) reason_ = cause;
-  if (phase_ != Phase::kParked) phase_ = Phase::kRecovering;
+void Instance::Recover() {
   if (device_ready_) {
     const absl::Status safe =
         MakeDeviceSafe(*nic_.device(), rings_,
@@ -291,7 +189,7 @@ void Instance::HandleDeath(uint32_t generation, const std::string& cause) {
     FailDevice(safe);
   }
   RecoverSession();
-  TryBegin();
+  life_.TryBegin();
   // Before the next generation can ask for bus mastering.
   UnmapOldRings();
   FreeClosing();
@@ -305,11 +203,8 @@ void Instance::UnmapOldRings() {
   Record("rings", absl::StrCat(*unmapped, " old ring areas unmapped"));
 }
 
-// What belongs to the generation that is dead.
 void Instance::EndGeneration() {
-  begun_ = false;
   DropChannel();
-  session_offered_ = false;
   StopProgress();
   first_frame_seen_ = false;
   dma_on_ns_ = 0;
@@ -317,26 +212,15 @@ void Instance::EndGeneration() {
   facts_ = {};
   counters_.Fold();
   loop_.Cancel(prepare_timer_);
-  loop_.Cancel(std::exchange(attach_timer_, 0));
 }
 
 // Not destroyed before the next turn: the caller may be a handler of it, by way
 // of a device that failed what the driver asked for.
 void Instance::DropChannel() {
+  session_offered_ = false;
   if (channel_ == nullptr) return;
   channel_->Silence();
   loop_.Post([dead = std::shared_ptr<DriverChannel>(std::move(channel_))] {});
-}
-
-// A driver that is alive, and does nothing for anybody.
-void Instance::ExpectAttached() {
-  if (phase_ != Phase::kGranting || attach_timer_ != 0) return;
-  attach_timer_ = loop_.After(std::chrono::seconds(kAttachSeconds), [this] {
-    attach_timer_ = 0;
-    if (phase_ != Phase::kGranting || !device_ready_) return;
-    Breach(absl::StrCat("said that it has started, and not Attached within ",
-                        kAttachSeconds, " s"));
-  });
 }
 
 void Instance::RecoverSession() {
@@ -346,20 +230,12 @@ void Instance::RecoverSession() {
                                session_->epoch()));
 }
 
-void Instance::EnterParked(const std::string& reason) {
-  phase_ = Phase::kParked;
-  reason_ = reason;
+void Instance::ShowParked() {
   ShowStatus();
   ParkLater();
 }
 
-void Instance::TryBegin() {
-  if (!defined_ || begun_ || removing_ || !device_ready_ ||
-      phase_ == Phase::kParked) {
-    return;
-  }
-  FailDevice(Begin(*nic_.device()));
-}
+void Instance::BeginGeneration() { FailDevice(Begin(*nic_.device())); }
 
 absl::Status Instance::Begin(DeviceOwner& device) {
   // The session's sockets are opened as it says.
@@ -386,12 +262,9 @@ absl::Status Instance::Begin(DeviceOwner& device) {
     RETURN_IF_ERROR(session_->AppendGrant(&device, grant.add_session(), &fds));
     session_offered_ = true;
   }
-  begun_ = true;
-  begun_generation_ = generation_ + 1;
   begin_ns_ = MonotonicNs();
   told_config_ = spec_.rule.config;
-  link_.Begin(spec_.name, grant.SerializeAsString(), fds.fds());
-  phase_ = Phase::kGranting;
+  life_.Begin(grant.SerializeAsString(), fds.fds());
   Record("granted", spec_.device.address);
   ParkLater();
   return absl::OkStatus();
@@ -419,7 +292,7 @@ absl::Status Instance::MakeNext() {
 // Done while the driver runs, so that its successor need not wait for it.
 void Instance::PrepareNext() {
   prepare_timer_ = 0;
-  if (!device_ready_ || phase_ != Phase::kAttached) return;
+  if (!device_ready_ || phase() != Phase::kAttached) return;
   if (FailDevice(rings_.Prepare(*nic_.device()))) return;
   absl::Status made = MakeNext();
   if (made.ok()) {
@@ -431,10 +304,7 @@ void Instance::PrepareNext() {
 }
 
 bool Instance::OnRemoved() {
-  HandleDeath(begun_ ? begun_generation_ : generation_ + 1, "removed");
-  defined_ = false;
-  removing_ = false;
-  generation_ = dead_generation_ = begun_generation_ = 0;
+  life_.OnRemoved();
   if (!redefining_) {
     FreeClosing();
     loop_.Cancel(park_timer_);
@@ -443,7 +313,6 @@ bool Instance::OnRemoved() {
     return true;
   }
   redefining_ = false;
-  phase_ = Phase::kWaiting;
   Define();
   return false;
 }
@@ -457,7 +326,7 @@ void Instance::Reconfigure(const policy::DriverRule& rule) {
 // Does nothing for a generation that has the wanted configuration, or is not
 // attached yet.
 void Instance::TellConfig() {
-  if (phase_ != Phase::kAttached || channel_ == nullptr) return;
+  if (phase() != Phase::kAttached || channel_ == nullptr) return;
   facts_.mtu = std::min(spec_.rule.config.mtu, facts_.max_mtu);
   if (told_config_ == spec_.rule.config) return;
   told_config_ = spec_.rule.config;
@@ -476,7 +345,7 @@ void Instance::ParkLater() {
 }
 
 void Instance::HandleAttached(const FromDriver::Attached& attached) {
-  if (facts_.attached || phase_ != Phase::kGranting) {
+  if (facts_.attached || phase() != Phase::kGranting) {
     return Breach("said Attached twice");
   }
   if (attached.mac().size() != facts_.mac.size() ||
@@ -498,9 +367,7 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   std::copy(attached.mac().begin(), attached.mac().end(), facts_.mac.begin());
   facts_.max_mtu = attached.max_mtu();
   facts_.offloads = attached.offloads();
-  phase_ = Phase::kAttached;
-  loop_.Cancel(std::exchange(attach_timer_, 0));
-  reason_.clear();
+  life_.Attached();
   TellConfig();  // It may have changed since the grant.
   Record("attached", "the NIC is driven");
   ShowStatus();
@@ -513,9 +380,9 @@ void Instance::HandleAttached(const FromDriver::Attached& attached) {
   }
   OfferSession();
   loop_.Cancel(prepare_timer_);
-  prepare_timer_ =
-      loop_.After(begun_generation_ == 1 ? kFirstPrepareDelay : kPrepareDelay,
-                  [this] { PrepareNext(); });
+  prepare_timer_ = loop_.After(
+      life_.begun_generation() == 1 ? kFirstPrepareDelay : kPrepareDelay,
+      [this] { PrepareNext(); });
   ParkLater();
 }
 

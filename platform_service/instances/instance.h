@@ -1,14 +1,6 @@
 // One driver instance: a NIC (S1), the process that drives it, and the session
-// that uses it.
-//
-//              device up              Attached
-//   waiting ─────────────▶ granting ───────────▶ attached
-//      ▲   Begin is sent       │                     │
-//      │                       ▼        Died         │
-//      └── no device ──── recovering ◀───────────────┘
-//                              │ park_after
-//                              ▼
-//                            parked ── Restart ──▶ waiting
+// that uses it. The process's life is a ProcessLife; it is begun while the
+// device is up.
 #ifndef BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
 #define BULKHEAD_PLATFORM_SERVICE_INSTANCES_INSTANCE_H_
 
@@ -35,6 +27,7 @@
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/pci/device.h"
 #include "platform_service/policy/scenario.h"
+#include "platform_service/process_life.h"
 #include "platform_service/sessions/session.h"
 #include "platform_service/supervisor_link.h"
 
@@ -67,21 +60,12 @@ struct NicFacts {
 //     through messages that are checked here; what it may not do ends in a
 //     Breach with the reason.
 // Threading: the loop's thread.
-class Instance {
+class Instance : private ProcessLife::Owner {
  public:
-  enum class Phase : uint8_t {
-    kWaiting,
-    kGranting,
-    kAttached,
-    kRecovering,
-    kParked,
-  };
+  using Phase = ProcessLife::Phase;
 
   // How long a driver may take to answer CloseSession.
   static constexpr int kCloseSeconds = 1;
-  // How long after Started a driver may take to say Attached, which it says
-  // before.
-  static constexpr int kAttachSeconds = 2;
 
   static absl::StatusOr<std::unique_ptr<Instance>> Create(EventLoop& loop,
                                                           SupervisorLink& link,
@@ -116,11 +100,11 @@ class Instance {
   void OnDmaFault(const std::string& text);
   // The device told the bus of an error.
   void OnBusError(const std::string& text) { Record("aer", text); }
-  void OnState(const supervisor::ProcessState& state);
-  void OnDied(const supervisor::FromSupervisor::Died& died);
-  // The supervisor could not do what was asked. An instance whose program
-  // cannot be run is parked.
-  void OnRefused(const std::string& reason);
+  void OnState(const supervisor::ProcessState& state) { life_.OnState(state); }
+  void OnDied(const supervisor::FromSupervisor::Died& died) {
+    life_.OnDied(died);
+  }
+  void OnRefused(const std::string& reason) { life_.OnRefused(reason); }
   // An operator asks again for one that could not even be defined. False: it
   // is defined, the supervisor restarts it.
   bool DefineAgain();
@@ -144,31 +128,39 @@ class Instance {
   void CloseSession(const std::string& reason);
 
   const InstanceSpec& spec() const { return spec_; }
-  Phase phase() const { return phase_; }
+  Phase phase() const { return life_.phase(); }
   const NicFacts& facts() const { return facts_; }
   const CounterTotals& counters() const { return counters_; }
   // Why it does not run; empty when it does.
-  const std::string& reason() const { return reason_; }
+  const std::string& reason() const { return life_.reason(); }
+  void set_reason(const std::string& reason) { life_.set_reason(reason); }
   // How frames get to the NIC and from it, for people; may be empty.
   std::string mode() const { return nic_.Mode(); }
-  void set_reason(const std::string& reason) { reason_ = reason; }
 
  private:
   Instance(EventLoop& loop, SupervisorLink& link, InstanceSpec spec, Nic& nic,
            CounterTotals counters);
 
   supervisor::ProcessSpec MakeProcessSpec() const;
-  void Record(absl::string_view kind, absl::string_view text);
-  void Breach(const std::string& reason);
+  void Record(absl::string_view kind, absl::string_view text) {
+    life_.Record(kind, text);
+  }
+  void Breach(const std::string& reason) { life_.Breach(reason); }
   void HearClientOf(Session& session);
 
   // A device that came up: interrupts armed, session mapped.
   absl::Status SetUpDevice(DeviceOwner& device);
   absl::Status MakeIrqs(DeviceOwner& device);
-  void HandleDeath(uint32_t generation, const std::string& cause);
+
+  // ProcessLife::Owner:
+  bool IsReady() const override { return device_ready_; }
+  void BeginGeneration() override;
+  void DropChannel() override;
+  void EndGeneration() override;
+  void Recover() override;
+  void ShowParked() override;
+
   void RecoverSession();
-  void EnterParked(const std::string& reason);
-  void TryBegin();
   absl::Status Begin(DeviceOwner& device);
   absl::Status MakeNext();
   void TellConfig();
@@ -201,10 +193,6 @@ class Instance {
   void RestartProgress();
   bool StillQuiet() const;
   bool Listen();
-  void EndGeneration();
-  void DropChannel();
-  // Started, but not attached: not for ever.
-  void ExpectAttached();
   // Keeps the session until the driver, which has it, has stopped its DMA.
   void AskToClose(std::unique_ptr<Session> session);
   void AdoptClosed(std::unique_ptr<Session> session);
@@ -220,21 +208,11 @@ class Instance {
   InstanceSpec spec_;
   Nic& nic_;
 
-  Phase phase_ = Phase::kWaiting;
-  std::string reason_;
-  uint32_t generation_ = 0;        // The running or the last one.
-  uint32_t dead_generation_ = 0;   // The last whose death was dealt with.
-  uint32_t begun_generation_ = 0;  // The one that channel_ is for.
+  ProcessLife life_{loop_, link_, spec_.name, *this};
   // The one that an earlier platform service began: it answers what that one
   // asked, too.
   uint32_t adopted_generation_ = 0;
   int stray_answers_ = 0;
-  supervisor::ProcessState::Phase process_phase_ =
-      supervisor::ProcessState::PHASE_UNSPECIFIED;
-  bool defined_ = false;
-  bool restoring_ = false;  // Until the supervisor's first word on it.
-  bool begun_ = false;      // Begin was sent and this generation has not died.
-  bool removing_ = false;   // Remove was sent.
   bool redefining_ = false;
   uint64_t begin_ns_ = 0;
   uint64_t dma_on_ns_ = 0;  // When this generation got it; 0: not yet.
@@ -270,12 +248,8 @@ class Instance {
 
   EventLoop::TimerId offer_timer_ = 0;
   EventLoop::TimerId prepare_timer_ = 0;
-  EventLoop::TimerId attach_timer_ = 0;
   EventLoop::TimerId park_timer_ = 0;
 };
-
-// "waiting", "granting", …
-const char* PhaseName(Instance::Phase phase);
 
 }  // namespace bulkhead::platform
 

@@ -139,7 +139,7 @@ void Instance::HandleFirstFrame(const FromDriver::FirstFrame& frame) {
   const uint64_t now_ns = MonotonicNs();
   const bool plausible =
       frame.time_ns() >= begin_ns_ && frame.time_ns() <= now_ns;
-  link_.Record(spec_.name, begun_generation_, "first_frame",
+  link_.Record(spec_.name, life_.begun_generation(), "first_frame",
                "a frame went through", plausible ? frame.time_ns() : now_ns);
 }
 

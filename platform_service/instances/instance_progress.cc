@@ -51,7 +51,7 @@ void Instance::StopProgress() {
 }
 
 void Instance::CheckProgress() {
-  if (session_ == nullptr || !session_offered_ || phase_ != Phase::kAttached) {
+  if (session_ == nullptr || !session_offered_ || phase() != Phase::kAttached) {
     return StopProgress();
   }
   const policy::HeartbeatSpec& heartbeat = spec_.rule.heartbeat;

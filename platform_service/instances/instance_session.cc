@@ -57,7 +57,7 @@ absl::Status Instance::OpenSession(std::unique_ptr<Session> session) {
 // A driver that is closing a session gets the next one when that is done.
 void Instance::OfferSession(bool again) {
   if (session_ == nullptr || session_offered_ || !closing_.empty() ||
-      phase_ != Phase::kAttached || !device_ready_) {
+      phase() != Phase::kAttached || !device_ready_) {
     return;
   }
   FdList fds;
@@ -91,7 +91,7 @@ void Instance::OfferLater() {
   if (offer_timer_ != 0) return;
   offer_timer_ = loop_.After(kOfferDelay, [this] {
     offer_timer_ = 0;
-    TryBegin();
+    life_.TryBegin();
     OfferSession();
   });
 }
@@ -100,11 +100,11 @@ void Instance::ShowStatus() {
   if (session_ == nullptr) return;
   SessionStatus status;
   status.state = SessionState::kRecovering;
-  if (phase_ == Phase::kParked) status.state = SessionState::kParked;
-  if (phase_ == Phase::kAttached && session_offered_) {
+  if (phase() == Phase::kParked) status.state = SessionState::kParked;
+  if (phase() == Phase::kAttached && session_offered_) {
     status.state = SessionState::kRunning;
   }
-  status.generation = generation_;
+  status.generation = life_.generation();
   status.link_up = facts_.link_up;
   status.speed_mbps = facts_.speed_mbps;
   status.mtu = facts_.mtu;
@@ -163,7 +163,8 @@ void Instance::HandleSessionClosed(uint64_t session_id) {
   }
   // An answer to a platform service that died.
   constexpr int kMostStrayAnswers = 8;
-  if (adopted_generation_ != 0 && adopted_generation_ == begun_generation_ &&
+  if (adopted_generation_ != 0 &&
+      adopted_generation_ == life_.begun_generation() &&
       stray_answers_ < kMostStrayAnswers) {
     ++stray_answers_;
     return;
@@ -189,13 +190,13 @@ void Instance::AdoptSession(std::unique_ptr<Session> session) {
     return AdoptClosed(std::move(session));
   }
   HearClientOf(*session);
-  session_offered_ = begun_ && session->granted();
+  session_offered_ = life_.begun() && session->granted();
   session_ = std::move(session);
   if (!device_ready_) return session_->ForgetMapping();
   if (FailDevice(session_->AdoptMapping(*nic_.device()))) return;
   // Whether the last platform service came to send its offer is not known; a
   // driver takes one of an epoch that it serves for a repetition.
-  if (phase_ != Phase::kAttached) return;
+  if (phase() != Phase::kAttached) return;
   if (std::exchange(session_offered_, false)) return OfferSession(true);
   // It waited for the device, or for another one to be closed.
   OfferLater();
@@ -210,8 +211,10 @@ void Instance::AdoptClosed(std::unique_ptr<Session> session) {
   } else if (FailDevice(session->AdoptMapping(*nic_.device()))) {
     session->ForgetMapping();
   }
-  if (!begun_ || !session->granted()) return FreeSession(std::move(session));
-  AskToClose(std::move(session));
+  if (life_.begun() && session->granted()) {
+    return AskToClose(std::move(session));
+  }
+  FreeSession(std::move(session));
 }
 
 void Instance::Park() {
@@ -219,9 +222,9 @@ void Instance::Park() {
   FdList fds;
   state.set_device_key(spec_.device.name.empty() ? spec_.device.address
                                                  : spec_.device.name);
-  state.set_generation(begun_ ? begun_generation_ : generation_);
-  state.set_begun(begun_);
-  if (begun_) state.set_channel_fd(fds.Add(channel_->fd()));
+  state.set_generation(life_.newest_generation());
+  state.set_begun(life_.begun());
+  if (life_.begun()) state.set_channel_fd(fds.Add(channel_->fd()));
   state.set_counters_fd(fds.Add(counters_.page()));
   for (const UniqueFd& irq : irqs_) state.add_irq_fd(fds.Add(irq));
   const auto add = [&fds](const RingMemory::Area& area,
@@ -266,10 +269,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
                                            state.counter_total().end()}));
   std::unique_ptr<Instance> instance(
       new Instance(loop, link, std::move(spec), nic, std::move(counters)));
-  instance->defined_ = true;
-  instance->restoring_ = true;
-  instance->generation_ = state.generation();
-  instance->begun_ = state.begun();
+  instance->life_.Restore(state.generation(), state.begun(), state.attached());
   if (state.begun()) {
     Instance* raw = instance.get();
     ASSIGN_OR_RETURN(
@@ -278,13 +278,8 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Restore(
             loop, entry.Take(state.channel_fd()),
             {[raw](const FromDriver& message) { raw->HandleMessage(message); },
              [raw](const std::string& reason) { raw->Breach(reason); }}));
-    instance->begun_generation_ = state.generation();
     instance->adopted_generation_ = state.generation();
     instance->dma_on_ns_ = MonotonicNs();
-    instance->dead_generation_ = state.generation() - 1;
-    instance->phase_ = state.attached() ? Phase::kAttached : Phase::kGranting;
-  } else {
-    instance->dead_generation_ = state.generation();
   }
   for (const uint32_t irq : state.irq_fd()) {
     instance->irqs_.push_back(entry.Take(irq));

@@ -547,6 +547,26 @@ TEST_F(InstanceTest, S6_SessionStaysOverAChangeOfDriver) {
   EXPECT_EQ(session->epoch(), 2u);
 }
 
+// Shows that a driver which cannot even be defined parks its instance, also
+// where another one ran before, and that it is tried again on request.
+TEST_F(InstanceTest, S5_ANextDriverThatIsRefusedParksTheInstance) {
+  Bring();
+  instance_->Redefine(instance_->spec());
+  FromSupervisor removed;
+  removed.mutable_removed()->set_name(kName);
+  supervisor_.Say(removed);
+  instance_->OnRefused("define nic0: no such program");
+  // What followed the definition.
+  instance_->OnRefused("begin nic0: no such process is defined");
+  EXPECT_EQ(instance_->phase(), Instance::Phase::kParked);
+  EXPECT_EQ(instance_->reason(), "define nic0: no such program");
+  EXPECT_TRUE(instance_->DefineAgain());
+  EXPECT_FALSE(instance_->DefineAgain());
+  supervisor_.Turn();
+  generation_ = 0;
+  Attach();
+}
+
 TEST_F(InstanceTest, ReconfigurationIsToldToTheRunningDriver) {
   PlayedDriver driver = Bring();
   policy::DriverRule rule = instance_->spec().rule;

@@ -35,22 +35,6 @@ bool SameProcess(const policy::RouterSpec& a, const policy::RouterSpec& b) {
 
 }  // namespace
 
-const char* PhaseName(RouterHost::Phase phase) {
-  switch (phase) {
-    case RouterHost::Phase::kWaiting:
-      return "waiting";
-    case RouterHost::Phase::kGranting:
-      return "granting";
-    case RouterHost::Phase::kAttached:
-      return "attached";
-    case RouterHost::Phase::kRecovering:
-      return "recovering";
-    case RouterHost::Phase::kParked:
-      return "parked";
-  }
-  return "";
-}
-
 RouterHost::RouterHost(EventLoop& loop, SupervisorLink& link,
                        std::string program, Hooks hooks)
     : loop_(loop),
@@ -61,13 +45,12 @@ RouterHost::RouterHost(EventLoop& loop, SupervisorLink& link,
 RouterHost::~RouterHost() {
   loop_.Cancel(uplink_timer_);
   loop_.Cancel(progress_timer_);
-  loop_.Cancel(attach_timer_);
   loop_.Cancel(pulse_timer_);
   for (auto& [number, query] : queries_) loop_.Cancel(query.deadline);
 }
 
 bool RouterHost::Owns(const std::string& process) const {
-  return defined_ && process == spec_.config.name;
+  return defined() && process == spec_.config.name;
 }
 
 supervisor::ProcessSpec RouterHost::MakeProcessSpec() const {
@@ -94,22 +77,12 @@ supervisor::ProcessSpec RouterHost::MakeProcessSpec() const {
   return spec;
 }
 
-void RouterHost::Record(absl::string_view kind, absl::string_view text) {
-  link_.Record(spec_.config.name, begun_ ? begun_generation_ : generation_,
-               kind, text);
-}
-
-void RouterHost::Breach(const std::string& reason) {
-  LogWarning(absl::StrCat(spec_.config.name, ": breach: ", reason));
-  link_.Breach(spec_.config.name, begun_generation_, reason);
-}
-
 // --- Towards what is wanted -----------------------------------------------
 
 void RouterHost::Apply(const std::optional<policy::RouterSpec>& wanted) {
   wanted_ = wanted;
   if (ending_) return;
-  if (!defined_) {
+  if (!defined()) {
     if (wanted_) Define();
     return;
   }
@@ -118,7 +91,7 @@ void RouterHost::Apply(const std::optional<policy::RouterSpec>& wanted) {
                           " is being removed"));
     return Leave("");
   }
-  if (leaving_) return;  // Removed brings the rest about.
+  if (life_.leaving()) return;  // Removed brings the rest about.
   const bool same_process = SameProcess(spec_, *wanted_);
   const bool same_config = spec_.config == wanted_->config;
   if (!same_process) return Leave("it is defined afresh");
@@ -131,39 +104,33 @@ void RouterHost::Apply(const std::optional<policy::RouterSpec>& wanted) {
 
 void RouterHost::Define() {
   spec_ = *wanted_;
-  phase_ = Phase::kWaiting;
-  reason_.clear();
-  defined_ = true;
-  refused_ = false;
-  link_.Define(MakeProcessSpec());
+  life_.set_reason("");
+  life_.Define(MakeProcessSpec());
   CloseDisallowed();
-  TryBegin();
+  life_.TryBegin();
 }
 
 // The process ends; sessions that are not closed live on (S6).
 void RouterHost::Leave(const std::string& reason) {
-  if (std::exchange(leaving_, true)) return;
-  reason_ = reason;
+  if (life_.leaving()) return;
+  life_.Leave();
+  life_.set_reason(reason);
   link_.Remove(spec_.config.name);
   // One that could not be defined cannot be waited for.
-  if (refused_) OnRemoved();
+  if (life_.refused()) OnRemoved();
 }
 
 void RouterHost::RemoveAll(std::function<void(bool was)> gone) {
   gone_ = std::move(gone);
-  const bool was = defined_;
+  const bool was = defined();
   Apply(std::nullopt);
   if (!was) std::exchange(gone_, nullptr)(false);
 }
 
 void RouterHost::OnRemoved() {
   // Nobody here asked for it: the supervisor ends the whole system.
-  if (!leaving_) ending_ = true;
-  HandleDeath(begun_ ? begun_generation_ : generation_ + 1, "removed");
-  defined_ = false;
-  leaving_ = false;
-  generation_ = dead_generation_ = begun_generation_ = 0;
-  process_phase_ = ProcessState::PHASE_UNSPECIFIED;
+  if (!life_.leaving()) ending_ = true;
+  life_.OnRemoved();
   if (ending_) return;
   if (wanted_ && wanted_->config.name == spec_.config.name) return Define();
   CloseAll("the router is gone");
@@ -177,86 +144,36 @@ void RouterHost::OnRemoved() {
 // --- What the supervisor says ---------------------------------------------
 
 void RouterHost::OnState(const ProcessState& state) {
-  process_phase_ = state.phase();
   pid_ = state.pid();
-  const bool restoring = std::exchange(restoring_, false);
-  const bool died_unseen = restoring && state.generation() > dead_generation_;
-  switch (state.phase()) {
-    case ProcessState::STARTING:
-    case ProcessState::RUNNING:
-      generation_ = state.generation();
-      if (begun_ && begun_generation_ == state.generation()) {
-        if (state.phase() == ProcessState::RUNNING) ExpectAttached();
-        return SettleUplinks();
-      }
-      // Its channel was lost with the last platform service.
-      if (!leaving_) link_.Restart(spec_.config.name);
-      return;
-    case ProcessState::WAITING:
-    case ProcessState::BACKING_OFF:
-      if (phase_ == Phase::kParked) phase_ = Phase::kWaiting;
-      if (died_unseen) return HandleDeath(state.generation(), state.reason());
-      if (restoring) {
-        // The supervisor forgot the Begin of a platform service that died.
-        begun_ = false;
-        DropChannel();
-      }
-      return TryBegin();
-    case ProcessState::PARKED:
-      phase_ = Phase::kParked;  // No Begin.
-      if (died_unseen) HandleDeath(state.generation(), state.reason());
-      return EnterParked(state.reason());
-    default:
-      return;
-  }
-}
-
-void RouterHost::OnDied(const supervisor::FromSupervisor::Died& died) {
-  if (died.parked()) phase_ = Phase::kParked;  // No Begin.
-  HandleDeath(died.generation(), died.cause());
-  if (died.parked()) EnterParked(died.reason());
+  life_.OnState(state);
 }
 
 void RouterHost::OnRefused(const std::string& reason) {
-  // What follows a refused definition is refused as well, and says less.
-  if (phase_ == Phase::kParked) return;
-  reason_ = reason;
-  if (process_phase_ != ProcessState::PHASE_UNSPECIFIED) return;
-  refused_ = true;
-  EndGeneration();
-  EnterParked(reason);
-  if (leaving_) OnRemoved();
+  life_.OnRefused(reason);
+  if (life_.refused() && life_.leaving()) OnRemoved();
 }
 
 bool RouterHost::DefineAgain() {
-  if (!refused_ || leaving_) return false;
+  if (!life_.refused() || life_.leaving()) return false;
   Define();
   return true;
 }
 
-void RouterHost::HandleDeath(uint32_t generation, const std::string& cause) {
-  if (generation <= dead_generation_) return;
-  dead_generation_ = generation;
-  generation_ = generation;
-  EndGeneration();
-  reason_ = cause;
-  if (phase_ != Phase::kParked) phase_ = Phase::kRecovering;
+void RouterHost::Recover() {
   for (auto& [id, session] : sessions_) {
     session->Recover();
     Record("epoch", absl::StrCat("session ", id, " at epoch ",
                                  session->epoch()));
   }
-  TryBegin();
+  life_.TryBegin();
   Park();
 }
 
 // What belongs to the generation that is dead. Its uplinks' sessions end when
 // its sockets close.
 void RouterHost::EndGeneration() {
-  begun_ = false;
   DropChannel();
   StopProgress();
-  loop_.Cancel(std::exchange(attach_timer_, 0));
   uplinks_.clear();
   stray_answers_ = 0;
   while (!queries_.empty()) {
@@ -275,45 +192,32 @@ void RouterHost::DropChannel() {
   loop_.Post([dead = std::shared_ptr<RouterChannel>(std::move(channel_))] {});
 }
 
-void RouterHost::ExpectAttached() {
-  if (phase_ != Phase::kGranting || attach_timer_ != 0) return;
-  attach_timer_ = loop_.After(std::chrono::seconds(kAttachSeconds), [this] {
-    attach_timer_ = 0;
-    if (phase_ != Phase::kGranting) return;
-    Breach(absl::StrCat("said that it has started, and not Attached within ",
-                        kAttachSeconds, " s"));
-  });
-}
-
-void RouterHost::EnterParked(const std::string& reason) {
-  phase_ = Phase::kParked;
-  reason_ = reason;
+void RouterHost::ShowParked() {
   ShowAll();
   Park();
 }
 
 // --- The grant ------------------------------------------------------------
 
-void RouterHost::TryBegin() {
-  if (!defined_ || begun_ || leaving_ || refused_ ||
-      phase_ == Phase::kParked) {
-    return;
-  }
+void RouterHost::BeginGeneration() {
   const absl::Status begun = Begin();
   if (!begun.ok()) Breach(absl::StrCat("begin: ", begun.message()));
+}
+
+absl::StatusOr<std::unique_ptr<RouterChannel>> RouterHost::MakeChannel(
+    UniqueFd fd) {
+  return RouterChannel::Create(
+      loop_, std::move(fd),
+      {[this](const nic_router::api::FromRouter& message) {
+         HandleMessage(message);
+       },
+       [this](const std::string& reason) { Breach(reason); }});
 }
 
 absl::Status RouterHost::Begin() {
   auto pair = SeqpacketChannel::CreatePair();
   if (!pair.ok()) return pair.status();
-  ASSIGN_OR_RETURN(
-      channel_,
-      RouterChannel::Create(
-          loop_, pair->first.ReleaseFd(),
-          {[this](const nic_router::api::FromRouter& message) {
-             HandleMessage(message);
-           },
-           [this](const std::string& reason) { Breach(reason); }}));
+  ASSIGN_OR_RETURN(channel_, MakeChannel(pair->first.ReleaseFd()));
   nic_router::api::RouterGrant grant;
   FdList fds;
   grant.set_platform_fd(fds.Own(pair->second.ReleaseFd()));
@@ -322,10 +226,7 @@ absl::Status RouterHost::Begin() {
     grant.set_state_bytes(state_bytes_);
     grant.set_state_fd(fds.Add(state_));
   }
-  begun_ = true;
-  begun_generation_ = generation_ + 1;
-  link_.Begin(spec_.config.name, grant.SerializeAsString(), fds.fds());
-  phase_ = Phase::kGranting;
+  life_.Begin(grant.SerializeAsString(), fds.fds());
   Record("granted", absl::StrCat(sessions_.size(), " clients"));
   // Parked first: the successor of a platform service that dies here offers
   // them again.
@@ -337,14 +238,14 @@ absl::Status RouterHost::Begin() {
 // --- Parking --------------------------------------------------------------
 
 void RouterHost::Park() {
-  if (!defined_) return;
+  if (!defined()) return;
   parking::RouterState state;
   FdList fds;
   state.set_name(spec_.config.name);
-  state.set_generation(begun_ ? begun_generation_ : generation_);
-  state.set_begun(begun_);
-  if (begun_) state.set_channel_fd(fds.Add(channel_->fd()));
-  state.set_attached(phase_ == Phase::kAttached);
+  state.set_generation(life_.newest_generation());
+  state.set_begun(life_.begun());
+  if (life_.begun()) state.set_channel_fd(fds.Add(channel_->fd()));
+  state.set_attached(phase() == Phase::kAttached);
   state.set_state_bytes(state_bytes_);
   if (state_.valid()) state.set_state_fd(fds.Add(state_));
   for (const auto& [instance, session_id] : uplinks_) {
@@ -367,28 +268,18 @@ void RouterHost::Restore(const std::optional<policy::RouterSpec>& wanted,
   }
   ParkedEntry& entry = node.mapped();
   spec_ = *wanted;
-  defined_ = true;
-  restoring_ = true;
-  generation_ = state.generation();
-  dead_generation_ = state.generation();
   state_bytes_ = state.state_bytes();
   if (state_bytes_ > 0) state_ = entry.Take(state.state_fd());
-  if (!state.begun()) return;
-  auto channel = RouterChannel::Create(
-      loop_, entry.Take(state.channel_fd()),
-      {[this](const nic_router::api::FromRouter& message) {
-         HandleMessage(message);
-       },
-       [this](const std::string& reason) { Breach(reason); }});
-  if (!channel.ok()) {
-    LogError(channel.status().message());
-    return;
+  if (state.begun()) {
+    auto channel = MakeChannel(entry.Take(state.channel_fd()));
+    if (channel.ok()) {
+      channel_ = *std::move(channel);
+    } else {
+      LogError(channel.status().message());
+    }
   }
-  channel_ = *std::move(channel);
-  begun_ = true;
-  begun_generation_ = state.generation();
-  dead_generation_ = state.generation() - 1;
-  phase_ = state.attached() ? Phase::kAttached : Phase::kGranting;
+  life_.Restore(state.generation(), channel_ != nullptr, state.attached());
+  if (channel_ == nullptr) return;
   for (const auto& uplink : state.uplink()) {
     uplinks_[uplink.instance()] = uplink.session_id();
   }

@@ -1,12 +1,6 @@
 // The router as the platform service sees it: the process, its clients'
 // sessions, its own sessions with instances, and what it keeps for the next
-// router.
-//
-//             Define, Begin is sent          Attached
-//   waiting ────────────────────▶ granting ───────────▶ attached
-//      ▲                              ▲                     │
-//      │ Restart                      └───── recovering ◀───┘ Died
-//      └──────────── parked ◀── park_after ──────┘
+// router. The process's life is a ProcessLife.
 #ifndef BULKHEAD_PLATFORM_SERVICE_ROUTER_ROUTER_HOST_H_
 #define BULKHEAD_PLATFORM_SERVICE_ROUTER_ROUTER_HOST_H_
 
@@ -29,6 +23,7 @@
 #include "platform_service/instances/traffic_watch.h"
 #include "platform_service/parking/parking_lot.h"
 #include "platform_service/policy/scenario.h"
+#include "platform_service/process_life.h"
 #include "platform_service/router/router_channel.h"
 #include "platform_service/sessions/session.h"
 #include "platform_service/supervisor_link.h"
@@ -49,15 +44,9 @@ struct RouterAnswer {
 //   - A hostile router reaches its clients' frames and its own sessions, and
 //     nothing else; what it may not say ends in a Breach with the reason.
 // Threading: the loop's thread.
-class RouterHost {
+class RouterHost : private ProcessLife::Owner {
  public:
-  enum class Phase : uint8_t {
-    kWaiting,
-    kGranting,
-    kAttached,
-    kRecovering,
-    kParked,
-  };
+  using Phase = ProcessLife::Phase;
 
   // What the router may use of an instance now.
   struct InstanceState {
@@ -73,10 +62,6 @@ class RouterHost {
         SeqpacketChannel channel)>
         open;
   };
-
-  // How long after Started a router may take to say Attached, which it says
-  // before.
-  static constexpr int kAttachSeconds = 2;
 
   // `program`: of the router.
   RouterHost(EventLoop& loop, SupervisorLink& link, std::string program,
@@ -95,7 +80,9 @@ class RouterHost {
 
   bool Owns(const std::string& process) const;
   void OnState(const supervisor::ProcessState& state);
-  void OnDied(const supervisor::FromSupervisor::Died& died);
+  void OnDied(const supervisor::FromSupervisor::Died& died) {
+    life_.OnDied(died);
+  }
   void OnRemoved();
   void OnRefused(const std::string& reason);
   // False: it is defined, the supervisor restarts it.
@@ -104,7 +91,7 @@ class RouterHost {
   // Whether clients open sessions under this name; also while the process is
   // defined afresh.
   bool Serves(const std::string& name) const {
-    return defined_ && wanted_.has_value() && name == spec_.config.name &&
+    return defined() && wanted_.has_value() && name == spec_.config.name &&
            name == wanted_->config.name;
   }
   // Whether there is room for a client of this label, and for it at all.
@@ -118,10 +105,10 @@ class RouterHost {
   void Query(const std::string& what, const std::string& question,
              std::function<void(absl::StatusOr<RouterAnswer>)> done);
 
-  bool defined() const { return defined_; }
+  bool defined() const { return life_.defined(); }
   const policy::RouterSpec& spec() const { return spec_; }
-  Phase phase() const { return phase_; }
-  const std::string& reason() const { return reason_; }
+  Phase phase() const { return life_.phase(); }
+  const std::string& reason() const { return life_.reason(); }
   const std::map<uint64_t, std::unique_ptr<Session>>& sessions() const {
     return sessions_;
   }
@@ -139,18 +126,21 @@ class RouterHost {
 
   // router_host.cc: the process.
   supervisor::ProcessSpec MakeProcessSpec() const;
-  void Record(absl::string_view kind, absl::string_view text);
-  void Breach(const std::string& reason);
+  void Record(absl::string_view kind, absl::string_view text) {
+    life_.Record(kind, text);
+  }
+  void Breach(const std::string& reason) { life_.Breach(reason); }
   void Define();
   void Leave(const std::string& reason);
-  void TryBegin();
+  absl::StatusOr<std::unique_ptr<RouterChannel>> MakeChannel(UniqueFd fd);
   absl::Status Begin();
-  void HandleDeath(uint32_t generation, const std::string& cause);
-  void EndGeneration();
-  void DropChannel();
-  void EnterParked(const std::string& reason);
-  // Started, but not attached: not for ever.
-  void ExpectAttached();
+  // ProcessLife::Owner:
+  void BeginGeneration() override;
+  void MeetGeneration() override { SettleUplinks(); }
+  void DropChannel() override;
+  void EndGeneration() override;
+  void Recover() override;
+  void ShowParked() override;
   void Park();
 
   // router_messages.cc: what it says.
@@ -187,20 +177,9 @@ class RouterHost {
 
   std::optional<policy::RouterSpec> wanted_;
   policy::RouterSpec spec_;  // Of the process.
-  Phase phase_ = Phase::kWaiting;
-  std::string reason_;
-  uint32_t generation_ = 0;        // The running or the last one.
-  uint32_t dead_generation_ = 0;   // The last whose death was dealt with.
-  uint32_t begun_generation_ = 0;  // The one that channel_ is for.
+  ProcessLife life_{loop_, link_, spec_.config.name, *this};
   int pid_ = 0;
-  supervisor::ProcessState::Phase process_phase_ =
-      supervisor::ProcessState::PHASE_UNSPECIFIED;
-  bool defined_ = false;
-  bool refused_ = false;    // The supervisor has no such process.
-  bool restoring_ = false;  // Until the supervisor's first word on it.
-  bool begun_ = false;
-  bool leaving_ = false;  // Remove was sent; Removed was not heard of yet.
-  bool ending_ = false;   // The supervisor takes everything down.
+  bool ending_ = false;  // The supervisor takes everything down.
   std::function<void(bool)> gone_;
   std::unique_ptr<RouterChannel> channel_;
 
@@ -208,7 +187,6 @@ class RouterHost {
   uint64_t state_bytes_ = 0;
   std::map<std::string, uint64_t> uplinks_;  // Instance to our session.
   EventLoop::TimerId uplink_timer_ = 0;
-  EventLoop::TimerId attach_timer_ = 0;
   std::map<uint64_t, std::unique_ptr<Session>> sessions_;
   uint32_t config_number_ = 0;
   std::map<uint64_t, PendingQuery> queries_;
@@ -221,9 +199,6 @@ class RouterHost {
   TrafficWatch traffic_watch_{loop_, [this] { WatchProgress(); }};
   EventLoop::TimerId progress_timer_ = 0;
 };
-
-// "waiting", "granting", …
-const char* PhaseName(RouterHost::Phase phase);
 
 }  // namespace bulkhead::platform
 

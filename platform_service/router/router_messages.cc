@@ -84,11 +84,10 @@ void RouterHost::HandleNeedState(uint64_t bytes) {
 }
 
 void RouterHost::HandleAttached() {
-  if (phase_ != Phase::kGranting) {
+  if (phase() != Phase::kGranting) {
     return Breach("said Attached, which it is");
   }
-  phase_ = Phase::kAttached;
-  reason_.clear();
+  life_.Attached();
   Record("attached", absl::StrCat(sessions_.size(), " clients"));
   ShowAll();
   SettleUplinks();
@@ -137,7 +136,7 @@ bool RouterHost::HasUplink(const std::string& instance) const {
 }
 
 void RouterHost::SettleUplinks() {
-  if (phase_ != Phase::kAttached || leaving_) return;
+  if (phase() != Phase::kAttached || life_.leaving()) return;
   bool changed = false;
   bool retry = false;
   for (const nic_router::UplinkConfig& uplink : spec_.config.uplinks) {
@@ -212,10 +211,10 @@ void RouterHost::TellConfig() {
 
 void RouterHost::Query(const std::string& what, const std::string& question,
                        std::function<void(absl::StatusOr<RouterAnswer>)> done) {
-  if (phase_ != Phase::kAttached || channel_ == nullptr) {
+  if (phase() != Phase::kAttached || channel_ == nullptr) {
     return done(absl::FailedPreconditionError(
-        absl::StrCat("ask the router: it is ", PhaseName(phase_),
-                     reason_.empty() ? "" : absl::StrCat(" (", reason_, ")"),
+        absl::StrCat("ask the router: it is ", PhaseName(phase()),
+                     reason().empty() ? "" : absl::StrCat(" (", reason(), ")"),
                      "; see `bulkhead events ", spec_.config.name, "`")));
   }
   const uint64_t number = next_query_++;

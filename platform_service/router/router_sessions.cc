@@ -104,13 +104,13 @@ void RouterHost::OfferSession(Session& session) {
 void RouterHost::ShowStatus(Session& session) {
   SessionStatus status = session.status();
   status.state = SessionState::kRecovering;
-  if (phase_ == Phase::kParked) status.state = SessionState::kParked;
-  if (phase_ == Phase::kAttached && session.granted()) {
+  if (phase() == Phase::kParked) status.state = SessionState::kParked;
+  if (phase() == Phase::kAttached && session.granted()) {
     status.state = SessionState::kRunning;
   }
   status.link_up = status.state == SessionState::kRunning &&
                    pulsed_.count(session.id()) == 0;
-  status.generation = generation_;
+  status.generation = life_.generation();
   session.Show(status);
 }
 
@@ -154,7 +154,7 @@ void RouterHost::CloseDisallowed() {
 
 void RouterHost::AdoptSession(std::unique_ptr<Session> session) {
   // One that is closed had nobody but us to remember it.
-  if (session->closed() || !defined_) {
+  if (session->closed() || !defined()) {
     return session->Close("the router is gone");
   }
   session->ForgetMapping();
@@ -179,7 +179,7 @@ void RouterHost::LookLater(uint64_t interval_ns) {
 }
 
 void RouterHost::WatchProgress() {
-  if (phase_ != Phase::kAttached || sessions_.empty()) return StopProgress();
+  if (phase() != Phase::kAttached || sessions_.empty()) return StopProgress();
   if (progress_timer_ != 0 && !traffic_watch_.armed()) return;
   traffic_watch_.Disarm();
   for (auto& [id, check] : progress_) check.Restart();
@@ -194,7 +194,7 @@ void RouterHost::StopProgress() {
 }
 
 void RouterHost::CheckProgress() {
-  if (phase_ != Phase::kAttached || sessions_.empty()) return StopProgress();
+  if (phase() != Phase::kAttached || sessions_.empty()) return StopProgress();
   const int patience = ProgressCheck::PatienceOf(
       std::chrono::milliseconds(spec_.heartbeat.interval_ms),
       spec_.heartbeat.misses);
