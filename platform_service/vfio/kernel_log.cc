@@ -49,6 +49,15 @@ std::string FullAddress(absl::string_view address) {
   return pci::IsPciAddress(full) ? full : "";
 }
 
+// Of the device that a line is about, as dev_printk puts it in front: "DRIVER
+// ADDRESS" ahead of `mark`.
+std::string PrefixAddress(absl::string_view text, absl::string_view mark) {
+  const size_t end = text.find(mark);
+  if (end == absl::string_view::npos) return "";
+  text = text.substr(0, end);
+  return FullAddress(text.substr(text.rfind(' ') + 1));
+}
+
 bool ParseIntel(absl::string_view text, DeviceFault* fault) {
   if (!absl::StartsWith(text, "DMAR: [DMA ")) return false;
   fault->address = FullAddress(Between(text, "Request device [", "]"));
@@ -62,8 +71,13 @@ bool ParseIntel(absl::string_view text, DeviceFault* fault) {
 }
 
 bool ParseAmd(absl::string_view text, DeviceFault* fault) {
-  if (!absl::StrContains(text, "IO_PAGE_FAULT")) return false;
+  if (!absl::StrContains(text, "AMD-Vi: Event logged [IO_PAGE_FAULT ")) {
+    return false;
+  }
   fault->address = FullAddress(Between(text, "device=", " "));
+  if (fault->address.empty()) {
+    fault->address = PrefixAddress(text, ": AMD-Vi: ");
+  }
   fault->text = Printable(
       absl::StrCat("DMA to ", Between(text, "address=", " "),
                    " was blocked: flags ", Between(text, "flags=", "]")));
