@@ -5,9 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "platform_service/doctor/testing/recorded_tree.h"
 
 namespace bulkhead::doctor {
@@ -121,6 +125,23 @@ INSTANTIATE_TEST_SUITE_P(
       for (char& c : name) c = c == '-' ? '_' : c;
       return name;
     });
+
+// Linux has no `amd_iommu=on`: it uses what the firmware offers.
+TEST(Doctor, AnAmdMachineIsToldOfTheFirmwareOnly) {
+  std::string tree = RecordedTree::Load("command_line");
+  tree = absl::StrReplaceAll(tree, {{" amd_iommu=off", ""}});
+  const std::string without =
+      absl::StrReplaceAll(tree, {{"file /sys/firmware/acpi/tables/IVRS", "#"}});
+  for (const auto& [text, kind] :
+       {std::pair{tree, "iommu-off"}, std::pair{without, "iommu-none"}}) {
+    const auto machine = Examine(RecordedTree(text).root());
+    ASSERT_TRUE(machine.ok()) << machine.status();
+    const Diagnosis diagnosis = Diagnose(*machine, Drivers());
+    const std::string& remedy = Find(diagnosis.machine, kind).remedy;
+    EXPECT_TRUE(absl::StrContains(remedy, "firmware's set-up")) << remedy;
+    EXPECT_FALSE(absl::StrContains(remedy, "iommu=on")) << remedy;
+  }
+}
 
 struct DeviceCase {
   const char* address;

@@ -34,6 +34,16 @@ std::string BootWith(const std::string& change) {
       "`reboot`");
 }
 
+std::string AddIntelIommu() { return BootWith("add `intel_iommu=on` to"); }
+
+// Linux uses AMD's IOMMU unless it is told not to, and has no word to turn it
+// on (drivers/iommu/amd/init.c, parse_amd_iommu_options).
+std::string HowToUse(CpuVendor cpu) {
+  if (cpu != CpuVendor::kAmd) return AddIntelIommu();
+  return "set IOMMU to Enabled, not Auto, in the firmware's set-up and "
+         "`reboot`; `dmesg | grep AMD-Vi` says why it is not used";
+}
+
 void CheckIommu(const Machine& machine, Report* report) {
   if (!machine.groups.empty()) {
     report->good.push_back(
@@ -53,8 +63,7 @@ void CheckIommu(const Machine& machine, Report* report) {
     finding.cause =
         "the firmware offers an IOMMU, and the kernel does not use "
         "it";
-    finding.remedy = BootWith(
-        absl::StrCat("add `", amd ? "amd_iommu=on" : "intel_iommu=on", "` to"));
+    finding.remedy = HowToUse(machine.cpu);
   } else if (machine.is_virtual) {
     finding.kind = "iommu-none";
     finding.cause = "this is a virtual machine without a virtual IOMMU";
@@ -70,8 +79,7 @@ void CheckIommu(const Machine& machine, Report* report) {
     finding.remedy = absl::StrCat(
         "turn on ", amd ? "IOMMU (AMD-Vi)" : "VT-d",
         " in the firmware's set-up, then ",
-        BootWith(absl::StrCat("add `", amd ? "amd_iommu=on" : "intel_iommu=on",
-                              "` to")));
+        amd ? "`reboot`: the kernel uses it by itself" : AddIntelIommu());
   }
   report->findings.push_back(std::move(finding));
 }
