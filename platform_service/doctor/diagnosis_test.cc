@@ -185,22 +185,42 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(Doctor, WarnsOfWhatMakesTheMachineLessSafe) {
-  const Diagnosis diagnosis = Diagnose(Recorded("obstacles"), Drivers());
-  EXPECT_EQ(Kinds(diagnosis.machine),
-            "warning unsafe-interrupts\nwarning unsafe-noiommu");
-  EXPECT_TRUE(diagnosis.ok);  // 0000:03:00.0
-}
-
-// Without remapping, and without leave to do without: VFIO refuses.
-TEST(Doctor, InterruptsThatAreNotRemappedAreAnObstacle) {
-  const RecordedTree tree(RecordedTree::Load("good") +
-                          "file /sys/class/iommu/dmar1/intel-iommu/ecap 0\n");
-  auto machine = Examine(tree.root());
+  const RecordedTree tree(
+      RecordedTree::Load("good") +
+      "file /sys/module/vfio/parameters/enable_unsafe_noiommu_mode Y\n");
+  const auto machine = Examine(tree.root());
   ASSERT_TRUE(machine.ok()) << machine.status();
   const Diagnosis diagnosis = Diagnose(*machine, Drivers());
-  EXPECT_FALSE(diagnosis.ok);
-  EXPECT_EQ(Find(diagnosis.machine, "unsafe-interrupts").weight,
-            Weight::kObstacle);
+  EXPECT_EQ(Kinds(diagnosis.machine), "warning unsafe-noiommu");
+  EXPECT_TRUE(diagnosis.ok);
+}
+
+// Without remapping VFIO refuses, and with its leave to do without `up` does
+// (FunctionTakerTest.UnsafeInterruptsAreRefused): no leave is ever advised.
+TEST(Doctor, InterruptsThatCouldBeForgedAreAnObstacle) {
+  const std::string remapped = RecordedTree::Load("good");
+  const std::string allowed = absl::StrReplaceAll(
+      remapped, {{"allow_unsafe_interrupts N", "allow_unsafe_interrupts Y"}});
+  const std::string not_remapped =
+      "file /sys/class/iommu/dmar1/intel-iommu/ecap 0\n";
+  struct {
+    std::string tree;
+    const char* remedy;
+  } const cases[] = {{remapped + not_remapped, "x2APIC"},
+                     {allowed, "`echo N > /sys/module"},
+                     {allowed + not_remapped, "`echo N > /sys/module"},
+                     {allowed + not_remapped, "x2APIC"}};
+  for (const auto& [tree, remedy] : cases) {
+    const auto machine = Examine(RecordedTree(tree).root());
+    ASSERT_TRUE(machine.ok()) << machine.status();
+    const Diagnosis diagnosis = Diagnose(*machine, Drivers());
+    EXPECT_FALSE(diagnosis.ok);
+    const Finding& finding = Find(diagnosis.machine, "unsafe-interrupts");
+    EXPECT_EQ(finding.weight, Weight::kObstacle);
+    EXPECT_TRUE(absl::StrContains(finding.remedy, remedy)) << finding.remedy;
+    EXPECT_FALSE(absl::StrContains(finding.remedy, "echo Y"));
+    EXPECT_TRUE(absl::StrContains(finding.meanwhile, "af_xdp"));
+  }
 }
 
 TEST(Doctor, ADriverThatIsNotInstalledKnowsNothing) {

@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "base/errno_status.h"
 #include "platform_service/pci/enumerate.h"
+#include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::doctor {
 namespace {
@@ -170,9 +171,8 @@ class Examiner {
     machine_.container_accessible =
         ::access((root_ + "/dev/vfio/vfio").c_str(), R_OK | W_OK) == 0;
     const std::string modules = root_ + "/sys/module/";
-    machine_.unsafe_interrupts_allowed =
-        ReadWord(modules +
-                 "vfio_iommu_type1/parameters/allow_unsafe_interrupts") == "Y";
+    machine_.unsafe_interrupts_allowed = platform::AllowsUnsafeInterrupts(
+        ReadWord(root_ + "/sys/" + platform::kUnsafeInterruptsFile));
     machine_.unsafe_noiommu =
         ReadWord(modules + "vfio/parameters/enable_unsafe_noiommu_mode") == "Y";
   }

@@ -24,13 +24,12 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "platform_service/pci/device.h"
+#include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::platform {
 namespace {
 
 constexpr char kVfioDriver[] = "vfio-pci";
-constexpr char kUnsafeInterrupts[] =
-    "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 
 constexpr int kInterfaceTries = 300;
 constexpr std::chrono::milliseconds kInterfaceTry{10};
@@ -62,8 +61,8 @@ absl::Status FunctionTaker::CheckGroup(const std::string& address) const {
     return Refuse(
         address,
         "it has no IOMMU group, so that nothing would bound its DMA; turn on "
-        "VT-d or AMD-Vi in the firmware, add `intel_iommu=on` to the kernel's "
-        "command line, and start anew; see `bulkhead doctor`");
+        "VT-d or AMD-Vi in the firmware, on Intel's CPUs add `intel_iommu=on` "
+        "to the kernel's command line, and start anew; see `bulkhead doctor`");
   }
   const std::string group_dir = absl::StrCat("kernel/iommu_groups/", group);
   if (const auto name = sysfs_->Read(group_dir + "/name");
@@ -101,13 +100,10 @@ absl::Status FunctionTaker::Check(const std::string& address) const {
                   "the kernel's VFIO is not there; load it with `modprobe -a "
                   "vfio-pci vfio_iommu_type1`");
   }
-  if (const auto unsafe = sysfs_->Read(kUnsafeInterrupts);
-      unsafe.ok() && *unsafe == "Y") {
-    return Refuse(address,
-                  absl::StrCat("VFIO was told to allow unsafe interrupts, so "
-                               "that a card could forge any; turn it off with "
-                               "`echo N > /sys/",
-                               kUnsafeInterrupts, "`"));
+  if (AllowsUnsafeInterrupts(
+          sysfs_->Read(kUnsafeInterruptsFile).value_or(""))) {
+    return Refuse(address, absl::StrCat(kUnsafeInterruptsCause, "; mend it by ",
+                                        kUnsafeInterruptsRemedy));
   }
   return CheckGroup(address);
 }
