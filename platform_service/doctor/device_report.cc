@@ -66,10 +66,15 @@ void CheckUse(const PciDeviceInfo& device, bool asked, Report* report) {
       .kind = "in-use",
       .cause = absl::StrCat("the machine uses it: ", device.used_by),
       .meanwhile = StaysAsItIs(device)};
+  const std::string in_words = absl::StrCat(
+      "in the scenario a rule of its own, with `match: {address: '",
+      device.address, "'}` and `take: true`");
   if (absl::StrContains(device.used_by, "default route")) {
-    finding.remedy =
-        "use another NIC: the machine is reached through this one, and "
-        "Bulkhead never takes it";
+    // No command here: whoever follows it by way of this NIC is cut off.
+    finding.remedy = absl::StrCat(
+        "use another NIC: the machine is reached through this one; Bulkhead "
+        "takes it for nothing less than ",
+        in_words);
   } else if (device.interfaces.empty()) {
     finding.remedy =
         "bring the interface back: `ip netns exec NAMESPACE ip link set "
@@ -83,8 +88,7 @@ void CheckUse(const PciDeviceInfo& device, bool asked, Report* report) {
     }
     finding.remedy = absl::StrCat(
         "if the machine can do without it: ", absl::StrJoin(commands, ", "),
-        "; or say so in the scenario, with `take: "
-        "true` in its rule");
+        "; or ", in_words);
   }
   report->findings.push_back(std::move(finding));
 }

@@ -73,6 +73,10 @@ TEST(Doctor, S9_TheMachinesOwnNicIsKeptAndNoCommandTouchesIt) {
   EXPECT_EQ(finding.cause,
             "the machine uses it: eth0 carries the default route");
   EXPECT_FALSE(absl::StrContains(finding.remedy, "eth0")) << finding.remedy;
+  // What the matcher obeys (MatcherRefusal.SaysWhy/S9_TakenInPlainWords).
+  EXPECT_TRUE(absl::StrContains(
+      finding.remedy, "`match: {address: '0000:01:00.0'}` and `take: true`"))
+      << finding.remedy;
   EXPECT_EQ(finding.meanwhile, "the kernel's e1000e goes on driving it");
 }
 

@@ -222,17 +222,30 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         RefusalCase{"None", [](PciDeviceInfo*, DriverRule*) {}, ""},
         RefusalCase{"S9_UsedByTheMachine",
-                    [](PciDeviceInfo* d, DriverRule*) {
+                    [](PciDeviceInfo* d, DriverRule* r) {
                       d->used_by = "eth0 carries 10.0.0.2/24";
+                      r->match.address = d->address;
                     },
                     "the machine itself uses it: eth0 carries 10.0.0.2/24; "
                     "`take: true` in s.yaml:7 would take it all the same (S9)"},
         RefusalCase{"S9_TakenInPlainWords",
                     [](PciDeviceInfo* d, DriverRule* r) {
-                      d->used_by = "eth0 carries 10.0.0.2/24";
+                      d->used_by = "eth0 carries the default route";
+                      r->match.address = d->address;
                       r->take = true;
                     },
                     ""},
+        // Two functions of one card have one serial number.
+        RefusalCase{"S9_NotTakenByARuleThatMayMatchAnother",
+                    [](PciDeviceInfo* d, DriverRule* r) {
+                      d->used_by = "eth0 carries the default route";
+                      r->match.serial = d->serial;
+                      r->take = true;
+                    },
+                    "the machine itself uses it: eth0 carries the default "
+                    "route; `take: true` in s.yaml:7 counts for exactly one "
+                    "NIC: give it a rule of its own before that, with `match: "
+                    "{address: '1000:01:00.0'}` and `take: true` (S9)"},
         RefusalCase{"NoNetworkCard",
                     [](PciDeviceInfo* d, DriverRule* r) {
                       d->class_code = 0x018000;
@@ -256,8 +269,9 @@ INSTANTIATE_TEST_SUITE_P(
                       d->used_by = "eth0 carries the default route";
                     },
                     "the machine itself uses it: eth0 carries the default "
-                    "route; `take: true` in s.yaml:7 would take it all the "
-                    "same (S9)"},
+                    "route; `take: true` in s.yaml:7 counts for exactly one "
+                    "NIC: give it a rule of its own before that, with `match: "
+                    "{address: '1000:01:00.0'}` and `take: true` (S9)"},
         RefusalCase{"NoDriver",
                     [](PciDeviceInfo*, DriverRule* r) { r->driver = "none"; },
                     "there is no driver none; name another one in s.yaml:7"},
@@ -434,8 +448,9 @@ TEST(Matcher, S9_AnInterfaceInUseIsTakenOnlyByARuleThatNamesExactlyIt) {
   const Plan plan = PlanOf(With({glob}), {used});
   EXPECT_EQ(plan.entries[0].refused,
             "the machine itself uses it: eth1 carries 10.0.0.2/24; `take: "
-            "true` in s.yaml:7 counts for exactly one interface: give it a "
-            "rule of its own, with `match: {interface: eth1}` (S9)");
+            "true` in s.yaml:7 counts for exactly one NIC: give it a rule of "
+            "its own before that, with `match: {interface: eth1}` and `take: "
+            "true` (S9)");
 }
 
 }  // namespace
