@@ -130,6 +130,34 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// As FunctionTakerTest.S3_OfOneGroupOneCardIsDriven has it of `up`.
+TEST(Doctor, S3_OfOneGroupOneCardIsDriven) {
+  const std::string tree =
+      RecordedTree::Load("good") +
+      "pci 0000:07:00.0 8086:10d3 020000 driver=vfio-pci group=7\n"
+      "pci 0000:07:00.1 8086:10d3 020000 driver=e1000e group=7 net=eth7\n";
+  const auto look = [](const std::string& text) {
+    auto machine = Examine(RecordedTree(text).root());
+    EXPECT_TRUE(machine.ok()) << machine.status();
+    return machine.ok() ? *std::move(machine) : Machine();
+  };
+  const Machine waits = look(tree);
+  EXPECT_EQ(Kinds(Diagnose(waits, Drivers(), "0000:07:00.1").devices.at(0)),
+            "");
+  EXPECT_EQ(SharedWith(waits, waits.devices.back()), "");
+  const Machine driven = look(tree +
+                              "file /proc/815/comm platform_servic\n"
+                              "link /proc/815/fd/9 /dev/vfio/7\n");
+  const Diagnosis diagnosis = Diagnose(driven, Drivers(), "0000:07:00.1");
+  EXPECT_EQ(Kinds(diagnosis.devices.at(0)), "obstacle group-shared");
+  EXPECT_TRUE(absl::StrContains(
+      Find(diagnosis.devices[0], "group-shared").cause,
+      "a running Bulkhead (process 815) drives another card"));
+  EXPECT_EQ(SharedWith(driven, driven.devices.back()),
+            "shares IOMMU group 7 with what process 815 (platform_servic) "
+            "drives");
+}
+
 // Linux has no `amd_iommu=on`: it uses what the firmware offers.
 TEST(Doctor, AnAmdMachineIsToldOfTheFirmwareOnly) {
   std::string tree = RecordedTree::Load("command_line");

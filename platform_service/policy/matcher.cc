@@ -231,6 +231,37 @@ class Names {
   std::map<std::string, std::set<size_t>> used_;  // Indices of each pattern.
 };
 
+// S3: the functions of one IOMMU group reach each other's memory, so that one
+// of them is driven: the one that is already, else the first.
+void DriveOneOfEachGroup(const Plan* running, std::vector<PlanEntry>* entries) {
+  const auto runs = [running](const PlanEntry& entry) {
+    const PlanEntry* now =
+        running == nullptr ? nullptr : running->Find(entry.instance);
+    return now != nullptr && now->device.address == entry.device.address;
+  };
+  const auto counts = [](const PlanEntry& entry) {
+    return entry.driven() && entry.device.source == Source::kSysfs &&
+           entry.device.iommu_group >= 0;
+  };
+  std::map<int, const PlanEntry*> owners;
+  for (const PlanEntry& entry : *entries) {
+    if (!counts(entry)) continue;
+    const PlanEntry*& owner = owners[entry.device.iommu_group];
+    if (owner == nullptr || (runs(entry) && !runs(*owner))) owner = &entry;
+  }
+  for (PlanEntry& entry : *entries) {
+    if (!counts(entry)) continue;
+    const PlanEntry* owner = owners[entry.device.iommu_group];
+    if (owner == &entry) continue;
+    entry.refused = absl::StrCat(
+        "its IOMMU group ", entry.device.iommu_group, " also holds ",
+        owner->device.address, ", which is to be ", owner->instance,
+        ": the IOMMU cannot tell them apart, so only one of them is driven "
+        "(S3); move one to another slot, or narrow the `match` of ",
+        entry.rule_place, " to the one that is wanted");
+  }
+}
+
 }  // namespace
 
 const PlanEntry* Plan::Find(const std::string& instance) const {
@@ -287,6 +318,7 @@ Plan MakePlan(const Scenario& scenario,
     }
   }
   Names(scenario, running).Give(&plan.entries);
+  DriveOneOfEachGroup(running, &plan.entries);
   return plan;
 }
 

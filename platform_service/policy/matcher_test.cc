@@ -316,6 +316,27 @@ TEST(Matcher, S1_NoInstanceHasTheNameOfASimulatedNic) {
             "put {index} into `instance` in s.yaml:7");
 }
 
+TEST(Matcher, S3_OfOneIommuGroupOneCardIsDriven) {
+  std::vector<PciDeviceInfo> devices = {Nic(0), Nic(1), Nic(2)};
+  for (PciDeviceInfo& device : devices) {
+    device.source = Source::kSysfs;
+    device.iommu_group = 12;
+  }
+  devices[2].iommu_group = 13;
+  const Plan plan = PlanOf(With({Rule()}), devices);
+  EXPECT_EQ(Names(plan),
+            "1000:01:00.0=nic0 1000:02:00.0!nic1 1000:03:00.0=nic2");
+  EXPECT_EQ(plan.entries[1].refused,
+            "its IOMMU group 12 also holds 1000:01:00.0, which is to be nic0: "
+            "the IOMMU cannot tell them apart, so only one of them is driven "
+            "(S3); move one to another slot, or narrow the `match` of s.yaml:7 "
+            "to the one that is wanted");
+  // The one that runs goes on.
+  const Plan one = PlanOf(With({Rule()}), {devices[1]});
+  EXPECT_EQ(Names(PlanOf(With({Rule()}), devices, &one)),
+            "1000:01:00.0!nic1 1000:02:00.0=nic0 1000:03:00.0=nic2");
+}
+
 TEST(Matcher, ARefusalRenamesNoOtherNic) {
   std::vector<PciDeviceInfo> devices = {Nic(0), Nic(1), Nic(2)};
   devices[1].used_by = "eth0 carries the default route";

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "platform_service/pci/device.h"
+#include "platform_service/pci/iommu_group.h"
 #include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::platform {
@@ -43,11 +44,10 @@ absl::Status Refuse(absl::string_view address, absl::string_view why) {
       absl::StrCat("take ", address, ": ", why));
 }
 
-// PCI-to-PCI bridges pass DMA on and make none of their own; the kernel lets
-// them stay with their driver.
-bool IsBridge(const Sysfs& sysfs, const std::string& address) {
+uint32_t ClassOf(const Sysfs& sysfs, const std::string& address) {
+  uint32_t code = 0;
   const auto text = sysfs.Read(DeviceDir(address) + "/class");
-  return text.ok() && absl::StartsWith(*text, "0x0604");
+  return text.ok() && absl::SimpleHexAtoi(*text, &code) ? code : 0;
 }
 
 }  // namespace
@@ -73,9 +73,18 @@ absl::Status FunctionTaker::CheckGroup(const std::string& address) const {
   }
   std::vector<std::string> held;
   for (const std::string& member : sysfs_->List(group_dir + "/devices")) {
-    if (member == address || IsBridge(*sysfs_, member)) continue;
+    if (member == address) continue;
+    if (IsTaken(member)) {
+      return Refuse(
+          address,
+          absl::StrCat("its IOMMU group ", group, " also holds ", member,
+                       ", which another instance has: the IOMMU cannot tell "
+                       "them apart, so that only one of them can be driven; "
+                       "leave one out of the scenario, or move it to another "
+                       "slot"));
+    }
     const std::string driver = sysfs_->LinkName(DeviceDir(member) + "/driver");
-    if (driver.empty() || driver == "pci-stub") continue;
+    if (pci::MayStayInGroup(ClassOf(*sysfs_, member), driver)) continue;
     held.push_back(absl::StrCat(member, " (driver ", driver, ")"));
   }
   if (held.empty()) return absl::OkStatus();

@@ -183,6 +183,19 @@ TEST_F(FunctionTakerTest, S3_AGroupThatOthersHoldIsRefusedWithItsMembers) {
   EXPECT_EQ(DriverOf(kNic), "e1000e");
 }
 
+// The kernel lets a group have one opener, so that one who waits with vfio-pci
+// is in nobody's way, unless it is an instance of this very system.
+TEST_F(FunctionTakerTest, S3_OfOneGroupOneCardIsDriven) {
+  constexpr char kOther[] = "0000:01:00.1";
+  kernel_->Add(kOther, "12", "vfio-pci", "0x020000");
+  EXPECT_EQ(WhyNot(), "");
+  ASSERT_TRUE(taker_->Take(kNic).ok());
+  const absl::Status other = taker_->Check(kOther);
+  EXPECT_TRUE(absl::StrContains(
+      other.message(), "also holds 0000:01:00.0, which another instance has"))
+      << other;
+}
+
 TEST_F(FunctionTakerTest, EachObstacleIsNamedWithItsRemedy) {
   fs::remove(kernel_->Device(kNic) + "/iommu_group");
   EXPECT_TRUE(absl::StrContains(WhyNot(), "intel_iommu=on"));
