@@ -210,9 +210,10 @@ void CheckHolders(const Machine& machine, const PciDeviceInfo& device,
     report->findings.push_back(
         {.weight = ours ? Weight::kWarning : Weight::kObstacle,
          .kind = "busy",
-         .cause = absl::StrCat(ours ? "a running Bulkhead has it: " : "",
-                               "process ", process.pid, " (", process.name,
-                               ") has /dev/vfio/", device.iommu_group, " open"),
+         .cause =
+             absl::StrCat(ours ? "a running Bulkhead has it: " : "",
+                          platform::HoldersText({process}), " has IOMMU group ",
+                          device.iommu_group, " open through VFIO"),
          .remedy = ours ? "none is needed; `bulkhead down` gives it back"
                         : absl::StrCat("end that program, or have it give the "
                                        "device back; `ps -fp ",

@@ -201,7 +201,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         DeviceCase{"0000:01:00.0", "obstacle group-shared", "0000:01:01.0 ("},
         DeviceCase{"0000:02:00.0", "obstacle busy",
-                   "process 4711 (qemu-system-x86) has /dev/vfio/2 open"},
+                   "process 4711 (qemu-system-x86) has IOMMU group 2 open"},
+        DeviceCase{"0000:02:00.1", "obstacle busy",
+                   "process 4712 (vpp_main) has IOMMU group 8 open"},
         DeviceCase{"0000:03:00.0", "warning busy", "a running Bulkhead has it"},
         DeviceCase{"0000:04:00.0", "obstacle no-group", "behind no IOMMU"},
         DeviceCase{"0000:05:00.0", "obstacle in-use",
