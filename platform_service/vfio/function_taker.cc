@@ -117,6 +117,22 @@ absl::Status FunctionTaker::Check(const std::string& address) const {
   return CheckGroup(address);
 }
 
+absl::Status FunctionTaker::CheckUse(const std::string& address,
+                                     InUse in_use) const {
+  constexpr uint32_t kNetwork = 0x02;
+  if (in_use == InUse::kTaken) return absl::OkStatus();
+  const std::string why = pci::WhyUsed(
+      network_(), address, ClassOf(*sysfs_, address) >> 16 == kNetwork,
+      sysfs_->LinkName(DeviceDir(address) + "/driver"));
+  if (why.empty()) return absl::OkStatus();
+  return Refuse(
+      address,
+      absl::StrCat("the machine itself uses it: ", why,
+                   "; have it do without (`bulkhead doctor ", address,
+                   "` says how), or say `take: true` in a rule of its own "
+                   "(S9)"));
+}
+
 // --- Take -----------------------------------------------------------------
 
 absl::Status FunctionTaker::Unbind(const std::string& address) {
@@ -139,8 +155,15 @@ absl::Status FunctionTaker::Bind(const std::string& address) {
                              "); the kernel's log says why"));
 }
 
-absl::StatusOr<int> FunctionTaker::Take(const std::string& address) {
+absl::Status FunctionTaker::Reserve(const std::string& address) {
+  RETURN_IF_ERROR(CheckUse(address, InUse::kLeft));
+  return sysfs_->Write(DeviceDir(address) + "/driver_override", kVfioDriver);
+}
+
+absl::StatusOr<int> FunctionTaker::Take(const std::string& address,
+                                        InUse in_use) {
   RETURN_IF_ERROR(Check(address));
+  RETURN_IF_ERROR(CheckUse(address, in_use));
   const std::string dir = DeviceDir(address);
   TakenRecord record;
   record.address = address;
