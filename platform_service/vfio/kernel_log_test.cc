@@ -45,6 +45,27 @@ TEST(KernelLog, ADmaFaultOfAmdsIommu) {
   }
 }
 
+// A card whose vectors somebody wrote over.
+TEST(KernelLog, AnInterruptThatIsNotTheCardsOwn) {
+  const auto intel = ParseKernelRecord(
+      "3,1,2,-;DMAR: [INTR-REMAP] Request device [01:00.0] fault index 0x7fff "
+      "[fault reason 0x22] Present field in the IRTE entry is clear\n");
+  ASSERT_TRUE(intel.has_value());
+  EXPECT_EQ(intel->kind, DeviceFault::Kind::kDma);
+  EXPECT_EQ(intel->address, "0000:01:00.0");
+  EXPECT_EQ(intel->text,
+            "interrupt request 0x7fff was blocked: Present field in the IRTE "
+            "entry is clear");
+  const auto amd = ParseKernelRecord(
+      "3,1,2,-;vfio-pci 0000:02:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT "
+      "domain=0x000e address=0xfffffffdf8000000 flags=0x0008]\n");
+  ASSERT_TRUE(amd.has_value());
+  EXPECT_EQ(amd->address, "0000:02:00.0");
+  EXPECT_EQ(amd->text,
+            "interrupt request to 0xfffffffdf8000000 was blocked: flags "
+            "0x0008");
+}
+
 TEST(KernelLog, AnErrorOfTheBus) {
   const auto fault = ParseKernelRecord(
       "4,1,2,-;vfio-pci 0000:03:00.0: PCIe Bus Error: severity=Corrected, "
