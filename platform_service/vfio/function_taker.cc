@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -20,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
@@ -175,7 +175,7 @@ absl::StatusOr<int> FunctionTaker::Take(const std::string& address,
   if (const auto text = sysfs_->Read(dir + "/reset_method"); text.ok()) {
     record.reset_method = *text;
   }
-  LookAtInterface(&record);
+  RETURN_IF_ERROR(LookAtInterface(&record));
   RETURN_IF_ERROR(Remember(record));
   if (record.driver != kVfioDriver) {
     if (absl::Status bound = Bind(address); !bound.ok()) {
@@ -271,40 +271,51 @@ std::string FunctionTaker::AwaitInterface(const std::string& address) const {
   return name;
 }
 
-void FunctionTaker::LookAtInterface(TakenRecord* record) const {
+absl::Status FunctionTaker::LookAtInterface(TakenRecord* record) const {
   record->interface = InterfaceOf(record->address);
-  const auto flags =
-      sysfs_->Read(absl::StrCat("class/net/", record->interface, "/flags"));
-  record->interface_up =
-      !record->interface.empty() && flags.ok() &&
-      (std::strtoul(flags->c_str(), nullptr, 16) & IFF_UP) != 0;
+  if (record->interface.empty()) return absl::OkStatus();
+  auto settings = ReadSettings(record->interface);
+  if (!settings.ok()) {
+    return Refuse(record->address, absl::StrCat("what its interface is like "
+                                                "cannot be written down: ",
+                                                settings.status().message()));
+  }
+  record->settings = *std::move(settings);
+  return absl::OkStatus();
 }
 
-// Its name, and whether it was up. There was nothing else: with an address the
-// machine would have been said to use it (S9).
+std::vector<std::string> FunctionTaker::StandsOn(
+    const std::string& address) const {
+  std::vector<std::string> names;
+  for (const pci::HostInterface& interface : network_()) {
+    if (interface.pci_address != address) continue;
+    for (absl::string_view name : interface.belongs_to) {
+      if (absl::ConsumePrefix(&name, "interface ")) names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+// What cannot be restored is said, and is no reason to keep the card.
 void FunctionTaker::RestoreInterface(const TakenRecord& record) const {
   if (record.interface.empty()) return;
   const std::string now = AwaitInterface(record.address);
   if (now.empty()) return;
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request = {};
-  const auto ask = [&](unsigned long call, absl::string_view what) {
-    if (::ioctl(socket.get(), call, &request) == 0) return;
-    LogWarning(ErrnoStatus(absl::StrCat(what, " ", now)).message());
-  };
-  absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s", now);
   if (now != record.interface) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request = {};
+    absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s", now);
     absl::SNPrintF(request.ifr_newname, sizeof(request.ifr_newname), "%s",
                    record.interface);
-    ask(SIOCSIFNAME, "give its old name to");
-    request = {};
-    absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s",
-                   InterfaceOf(record.address));
+    if (::ioctl(socket.get(), SIOCSIFNAME, &request) != 0) {
+      LogWarning(ErrnoStatus(absl::StrCat("give its old name, ",
+                                          record.interface, ", to ", now))
+                     .message());
+    }
   }
-  if (!record.interface_up) return;
-  ask(SIOCGIFFLAGS, "look at");
-  request.ifr_flags |= IFF_UP;
-  ask(SIOCSIFFLAGS, "set up");
+  const absl::Status applied =
+      ApplySettings(record.settings, InterfaceOf(record.address));
+  if (!applied.ok()) LogWarning(applied.message());
 }
 
 // --- Records --------------------------------------------------------------
@@ -313,7 +324,7 @@ std::string RecordText(const TakenRecord& record) {
   return absl::StrCat(
       "driver=", record.driver, "\ndriver_override=", record.driver_override,
       "\nreset_method=", record.reset_method, "\ninterface=", record.interface,
-      "\ninterface_up=", record.interface_up ? 1 : 0, "\n");
+      "\n", SettingsText(record.settings));
 }
 
 absl::StatusOr<TakenRecord> ParseRecord(const std::string& address,
@@ -327,19 +338,25 @@ absl::StatusOr<TakenRecord> ParseRecord(const std::string& address,
   };
   TakenRecord record;
   record.address = address;
+  constexpr int kMostLines = 1 << 20;
   int known = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     if (line.empty()) continue;
     const std::pair<absl::string_view, absl::string_view> entry =
         absl::StrSplit(line, absl::MaxSplits('=', 1));
     const auto [key, value] = entry;
-    if (!is_word(value, key == "reset_method")) known = -100;
-    if (key == "driver") record.driver = std::string(value);
-    if (key == "driver_override") record.driver_override = std::string(value);
-    if (key == "reset_method") record.reset_method = std::string(value);
-    if (key == "interface") record.interface = std::string(value);
-    if (key == "interface_up") record.interface_up = value == "1";
-    ++known;
+    std::string* const word = key == "driver"            ? &record.driver
+                              : key == "driver_override" ? &record.driver_override
+                              : key == "reset_method"    ? &record.reset_method
+                              : key == "interface"       ? &record.interface
+                                                         : nullptr;
+    if (word != nullptr) *word = std::string(value);
+    const bool good = word != nullptr
+                          ? is_word(value, key == "reset_method")
+                          : ParseSetting(key, value, &record.settings);
+    // Of the other settings there are as many as there were.
+    if (!good) known = -kMostLines;
+    if (word != nullptr || key == "interface_up") ++known;
   }
   if (known != 5 || !pci::IsPciAddress(address)) {
     return absl::DataLossError(
@@ -368,7 +385,10 @@ absl::Status FunctionTaker::Remember(const TakenRecord& record) const {
       ::fsync(file.get()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
     return ErrnoStatus(absl::StrCat("write ", path));
   }
-  return absl::OkStatus();
+  // Nothing is changed that this record could not undo.
+  const absl::Status readable = Recall(record.address).status();
+  if (!readable.ok()) ::unlink(path.c_str());
+  return readable;
 }
 
 absl::StatusOr<TakenRecord> FunctionTaker::Recall(

@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "platform_service/linux_interface/interface_settings.h"
 #include "platform_service/pci/host_network.h"
 #include "platform_service/vfio/sysfs.h"
 
@@ -23,7 +24,7 @@ struct TakenRecord {
   std::string driver_override;  // Empty: none was set.
   std::string reset_method;     // As sysfs showed it; empty: unknown.
   std::string interface;        // Its Linux interface; empty: none.
-  bool interface_up = false;    // That was set up.
+  InterfaceSettings settings;   // Of that interface.
 
   bool operator==(const TakenRecord&) const = default;
 };
@@ -65,6 +66,10 @@ class FunctionTaker {
   // more, or this waits for them.
   absl::Status GiveBack(const std::string& address);
 
+  // What stands on the function's interface (a VLAN): lost when it is taken,
+  // and not made anew when it is given back.
+  std::vector<std::string> StandsOn(const std::string& address) const;
+
   // Whose it was before it was taken: a kernel driver, or empty.
   std::string OwnerOf(const std::string& address) const;
   bool IsTaken(const std::string& address) const {
@@ -82,7 +87,7 @@ class FunctionTaker {
   absl::Status Restore(const TakenRecord& record);
   // Ends what a function without a driver may still do.
   void Quiet(const std::string& dir) const;
-  void LookAtInterface(TakenRecord* record) const;
+  absl::Status LookAtInterface(TakenRecord* record) const;
   void RestoreInterface(const TakenRecord& record) const;
   std::string InterfaceOf(const std::string& address) const;
   std::string AwaitInterface(const std::string& address) const;

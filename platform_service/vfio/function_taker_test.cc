@@ -240,6 +240,13 @@ TEST_F(FunctionTakerTest, OneThatIsBackIsReservedForVfio) {
   EXPECT_EQ(OverrideOf(kNic), "vfio-pci");
 }
 
+// Nobody makes it anew, so that it is told when the card is taken.
+TEST_F(FunctionTakerTest, S10_WhatStandsOnTheInterfaceIsNamed) {
+  network_[0].belongs_to = {"bond bond0", "interface eth1.5"};
+  EXPECT_EQ(taker_->StandsOn(kNic), std::vector<std::string>{"eth1.5"});
+  EXPECT_TRUE(taker_->StandsOn("0000:01:00.1").empty());
+}
+
 TEST_F(FunctionTakerTest, EachObstacleIsNamedWithItsRemedy) {
   fs::remove(kernel_->Device(kNic) + "/iommu_group");
   EXPECT_TRUE(absl::StrContains(WhyNot(), "intel_iommu=on"));
@@ -257,10 +264,19 @@ TEST_F(FunctionTakerTest, UnsafeInterruptsAreRefused) {
 }
 
 TEST(TakenRecord, OnlyWhatWeWroteIsARecord) {
-  const TakenRecord record = {kNic, "e1000e", "", "pm bus", "eth1", true};
+  TakenRecord record = {kNic, "e1000e", "", "pm bus", "eth1", {}};
+  record.settings.up = true;
+  record.settings.mtu = 1400;
+  record.settings.mac = {2, 0, 0, 0, 0, 7};
+  record.settings.master = "br0";
+  // As the kernel sends it: an RTM_NEWROUTE (24) of 120 bytes.
+  record.settings.routes = {std::string("\x78\0\0\0\x18\0", 6) +
+                            std::string(114, 'x')};
   const auto parsed = ParseRecord(kNic, RecordText(record));
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(*parsed, record);
+  EXPECT_FALSE(ParseRecord(kNic, RecordText(record) + "more=1\n").ok());
+  EXPECT_FALSE(ParseRecord(kNic, RecordText(record) + "route=00\n").ok());
   EXPECT_FALSE(ParseRecord(kNic, "").ok());
   EXPECT_FALSE(ParseRecord(kNic, "driver=e1000e\n").ok());
   EXPECT_FALSE(ParseRecord(kNic,

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/log.h"
@@ -73,7 +76,15 @@ absl::Status VfioNic::Take() {
         ": only root may take a real card; run `sudo bulkhead up …`, or "
         "describe a card under `simulated:`"));
   }
+  const std::vector<std::string> lost = shared_.taker.StandsOn(info_.address);
   ASSIGN_OR_RETURN(const int group, shared_.taker.Take(info_.address, in_use_));
+  if (!lost.empty()) {
+    const std::string text =
+        absl::StrCat("lost, and not made anew when it is given back: ",
+                     absl::StrJoin(lost, ", "), " on its interface");
+    LogWarning(absl::StrCat(info_.address, ": ", text));
+    Record("taken", text);
+  }
   const absl::Status opened = OpenTaken(group);
   if (opened.ok()) return opened;
   // Nobody but this process has had its descriptors.
