@@ -22,6 +22,8 @@ std::unique_ptr<VfioNic> Fleet::MakeCard(const policy::PlanEntry& entry,
   return std::make_unique<VfioNic>(
       VfioNic::Shared{loop_, link_, taker_, resets_, places_.run_dir},
       entry.instance, entry.device,
+      entry.rule->take ? FunctionTaker::InUse::kTaken
+                       : FunctionTaker::InUse::kLeft,
       driver == drivers.end() ? policy::ResetDescription()
                               : driver->second.reset,
       VfioNic::Handlers{[this, address] { OnCardUp(address); },

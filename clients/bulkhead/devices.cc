@@ -85,6 +85,10 @@ absl::Status AddRunning(const Context& context, Rows* rows) {
       pci::FillNames(&names);
       row.class_name = names.class_name;
     }
+    // What a card was used for went with its interface when it was taken.
+    if (!device.instance().empty() && row.device.used_by().empty()) {
+      row.device.set_used_by(device.used_by());
+    }
     row.device.set_instance(device.instance());
     row.device.set_rule(device.rule());
     row.device.set_refused(device.refused());
@@ -114,12 +118,19 @@ absl::Status AddRules(const std::string& file,
   return absl::OkStatus();
 }
 
-// "82574L Gigabit Network Connection", else its class, else nothing.
-std::string NameOf(const Row& row) {
-  const api::Device& device = row.device;
-  const std::string& name =
-      device.device_name().empty() ? row.class_name : device.device_name();
-  return device.name().empty() ? name : absl::StrCat(device.name(), ": ", name);
+std::string OrDash(int number) {
+  return number < 0 ? "-" : absl::StrCat(number);
+}
+std::string OrDash(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
+
+// "82574L Gigabit Network Connection", with the scenario's name in front.
+std::string NameOf(const api::Device& device) {
+  if (device.name().empty()) return OrDash(device.device_name());
+  return device.device_name().empty()
+             ? device.name()
+             : absl::StrCat(device.name(), ": ", device.device_name());
 }
 
 Table::Cell StateOf(const Row& row) {
@@ -127,9 +138,7 @@ Table::Cell StateOf(const Row& row) {
   if (!device.instance().empty()) {
     return {absl::StrCat("driven by ", device.instance()), Colour::kGood};
   }
-  if (!device.used_by().empty()) {
-    return {absl::StrCat("the machine's own: ", device.used_by())};
-  }
+  if (!device.used_by().empty()) return {"the machine's own"};
   if (!device.refused().empty()) {
     return {absl::StrCat("refused: ", device.refused()), Colour::kBad};
   }
@@ -147,25 +156,23 @@ std::string IdOf(const api::Device& device) {
              : absl::StrFormat("%04x:%04x", device.vendor(), device.device());
 }
 
-std::string OrDash(int number) {
-  return number < 0 ? "-" : absl::StrCat(number);
-}
-std::string OrDash(const std::string& text) {
-  return text.empty() ? "-" : text;
-}
-
+// "7 with 0000:00:1f.3"
 std::string GroupText(const Row& row) {
-  const size_t members = row.group_members.size();
-  return members < 2 ? OrDash(row.iommu_group)
-                     : absl::StrCat(row.iommu_group, " of ", members);
+  std::vector<std::string> others = row.group_members;
+  others.erase(std::remove(others.begin(), others.end(), row.device.address()),
+               others.end());
+  return others.empty() ? OrDash(row.iommu_group)
+                        : absl::StrCat(row.iommu_group, " with ",
+                                       absl::StrJoin(others, ", "));
 }
 
 void PrintTable(const Rows& rows, const Console& console) {
   const bool rules = std::any_of(rows.begin(), rows.end(), [](const auto& row) {
     return !row.second.device.rule().empty();
   });
-  std::vector<Table::Column> columns = {{"ADDRESS"}, {"ID"},    {"NAME"},
-                                        {"DRIVER"},  {"GROUP"}, {"NUMA"}};
+  std::vector<Table::Column> columns = {{"ADDRESS"}, {"ID"},     {"NAME"},
+                                        {"CLASS"},   {"DRIVER"}, {"GROUP"},
+                                        {"NUMA"},    {"USED BY"}};
   if (rules) columns.push_back({"RULE"});
   columns.push_back({"STATE"});
   Table table(columns);
@@ -174,12 +181,14 @@ void PrintTable(const Rows& rows, const Console& console) {
     std::vector<Table::Cell> cells = {
         device.address(),
         IdOf(device),
-        NameOf(row),
+        NameOf(device),
+        OrDash(row.class_name),
         device.source() == "sysfs" || device.source() == kLinux
             ? OrDash(device.kernel_driver())
             : device.source(),
         GroupText(row),
-        OrDash(row.numa_node)};
+        OrDash(row.numa_node),
+        OrDash(device.used_by())};
     if (rules) cells.emplace_back(OrDash(device.rule()));
     cells.push_back(StateOf(row));
     table.Add(std::move(cells));

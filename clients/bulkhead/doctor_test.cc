@@ -45,17 +45,19 @@ class RecordedMachine : public testing::Test {
 
 TEST_F(RecordedMachine, DevicesListsItsNics) {
   ASSERT_TRUE(Devices().ok());
-  EXPECT_EQ(
-      out_.str(),
-      "ADDRESS       ID         NAME                               DRIVER "
-      "   GROUP   NUMA  STATE\n"
-      "0000:01:00.0  8086:10d3  82574L Gigabit Network Connection  e1000e "
-      "   1 of 2  0     the machine's own: eth0 carries the default "
-      "route\n"
-      "0000:02:00.0  8086:10d3  82574L Gigabit Network Connection  e1000e "
-      "   2       0     idle: eth1\n"
-      "0000:03:00.0  8086:10d3  82574L Gigabit Network Connection  "
-      "vfio-pci  3       1     free\n");
+  EXPECT_EQ(out_.str(),
+            "ADDRESS       ID         NAME                               "
+            "CLASS                DRIVER    GROUP                NUMA  US"
+            "ED BY                         STATE\n"
+            "0000:01:00.0  8086:10d3  82574L Gigabit Network Connection  "
+            "Ethernet controller  e1000e    1 with 0000:00:1c.0  0     et"
+            "h0 carries the default route  the machine's own\n"
+            "0000:02:00.0  8086:10d3  82574L Gigabit Network Connection  "
+            "Ethernet controller  e1000e    2                    0     - "
+            "                              idle: eth1\n"
+            "0000:03:00.0  8086:10d3  82574L Gigabit Network Connection  "
+            "Ethernet controller  vfio-pci  3                    1     - "
+            "                              free\n");
   EXPECT_EQ(err_.str(), "");
 }
 

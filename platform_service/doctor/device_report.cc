@@ -6,14 +6,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "platform_service/doctor/reports.h"
+#include "platform_service/pci/iommu_group.h"
 
 namespace bulkhead::doctor {
 namespace {
 
 using pci::PciDeviceInfo;
 
-constexpr uint32_t kPciBridge = 0x0604;  // Class and subclass.
-constexpr uint32_t kNetwork = 0x02;      // Class.
+constexpr uint32_t kNetwork = 0x02;  // Class.
 
 std::string NameOf(const PciDeviceInfo& device) {
   if (!device.device_name.empty()) return device.device_name;
@@ -32,8 +32,7 @@ const IommuGroup* GroupOf(const Machine& machine, const PciDeviceInfo& device) {
   return it == machine.groups.end() ? nullptr : &it->second;
 }
 
-// The other functions of the group that VFIO would not tolerate beside the
-// device (drivers/vfio/group.c: vfio_dev_viable). Bridges it does.
+// The other functions of the group that must be given up with the device.
 std::vector<const PciDeviceInfo*> InTheWay(const Machine& machine,
                                            const PciDeviceInfo& device) {
   std::vector<const PciDeviceInfo*> others;
@@ -42,14 +41,24 @@ std::vector<const PciDeviceInfo*> InTheWay(const Machine& machine,
   for (const std::string& member : group->members) {
     const PciDeviceInfo* other = Find(machine, member);
     if (other == nullptr || member == device.address) continue;
-    if (other->class_code >> 8 == kPciBridge) continue;
-    if (other->kernel_driver.empty() || other->kernel_driver == "vfio-pci" ||
-        other->kernel_driver == "pci-stub") {
-      continue;
-    }
+    if (pci::MayStayInGroup(other->class_code, other->kernel_driver)) continue;
     others.push_back(other);
   }
   return others;
+}
+
+// /proc/PID/comm holds 15 characters.
+bool IsBulkhead(const ProcessName& process) {
+  return process.name == "platform_servic";
+}
+
+// Who drives another function of the device's group: a group has one opener.
+const ProcessName* NeighboursDriver(const Machine& machine,
+                                    const PciDeviceInfo& device) {
+  const IommuGroup* group = GroupOf(machine, device);
+  if (group == nullptr || group->holders.empty()) return nullptr;
+  // What is not with vfio-pci is not the one that is driven.
+  return device.kernel_driver == "vfio-pci" ? nullptr : &group->holders.front();
 }
 
 std::string StaysAsItIs(const PciDeviceInfo& device) {
@@ -66,10 +75,15 @@ void CheckUse(const PciDeviceInfo& device, bool asked, Report* report) {
       .kind = "in-use",
       .cause = absl::StrCat("the machine uses it: ", device.used_by),
       .meanwhile = StaysAsItIs(device)};
+  const std::string in_words = absl::StrCat(
+      "in the scenario a rule of its own, with `match: {address: '",
+      device.address, "'}` and `take: true`");
   if (absl::StrContains(device.used_by, "default route")) {
-    finding.remedy =
-        "use another NIC: the machine is reached through this one, and "
-        "Bulkhead never takes it";
+    // No command here: whoever follows it by way of this NIC is cut off.
+    finding.remedy = absl::StrCat(
+        "use another NIC: the machine is reached through this one; Bulkhead "
+        "takes it for nothing less than ",
+        in_words);
   } else if (device.interfaces.empty()) {
     finding.remedy =
         "bring the interface back: `ip netns exec NAMESPACE ip link set "
@@ -83,8 +97,7 @@ void CheckUse(const PciDeviceInfo& device, bool asked, Report* report) {
     }
     finding.remedy = absl::StrCat(
         "if the machine can do without it: ", absl::StrJoin(commands, ", "),
-        "; or say so in the scenario, with `take: "
-        "true` in its rule");
+        "; or ", in_words);
   }
   report->findings.push_back(std::move(finding));
 }
@@ -141,9 +154,24 @@ void CheckGroup(const Machine& machine, const PciDeviceInfo& device,
     return;
   }
   const std::vector<const PciDeviceInfo*> others = InTheWay(machine, device);
+  if (const ProcessName* driver = NeighboursDriver(machine, device);
+      driver != nullptr && IsBulkhead(*driver)) {
+    report->findings.push_back(
+        {.kind = "group-shared",
+         .cause =
+             absl::StrCat("a running Bulkhead (process ", driver->pid,
+                          ") drives another card of its IOMMU group ",
+                          device.iommu_group, ", and one group has one owner"),
+         .remedy =
+             "leave that one out of the scenario, or put one of them into "
+             "another slot",
+         .meanwhile = StaysAsItIs(device)});
+  }
   if (others.empty()) {
-    report->good.push_back(
-        absl::StrCat("IOMMU group ", device.iommu_group, " is its own"));
+    const size_t members = GroupOf(machine, device)->members.size();
+    report->good.push_back(absl::StrCat(
+        members > 1 ? "nothing is in the way in " : "", "IOMMU group ",
+        device.iommu_group, members > 1 ? "" : " is its own"));
     return;
   }
   Finding finding = {.kind = "group-shared",
@@ -171,23 +199,21 @@ void CheckGroup(const Machine& machine, const PciDeviceInfo& device,
   report->findings.push_back(std::move(finding));
 }
 
-// /proc/PID/comm holds 15 characters.
-bool IsBulkhead(const ProcessName& process) {
-  return process.name == "platform_servic";
-}
-
 void CheckHolders(const Machine& machine, const PciDeviceInfo& device,
                   Report* report) {
   const IommuGroup* group = GroupOf(machine, device);
   if (group == nullptr) return;
+  const bool neighbours = NeighboursDriver(machine, device) != nullptr;
   for (const ProcessName& process : group->holders) {
     const bool ours = IsBulkhead(process);
+    if (ours && neighbours) continue;  // Said of the group.
     report->findings.push_back(
         {.weight = ours ? Weight::kWarning : Weight::kObstacle,
          .kind = "busy",
-         .cause = absl::StrCat(ours ? "a running Bulkhead has it: " : "",
-                               "process ", process.pid, " (", process.name,
-                               ") has /dev/vfio/", device.iommu_group, " open"),
+         .cause =
+             absl::StrCat(ours ? "a running Bulkhead has it: " : "",
+                          platform::HoldersText({process}), " has IOMMU group ",
+                          device.iommu_group, " open through VFIO"),
          .remedy = ours ? "none is needed; `bulkhead down` gives it back"
                         : absl::StrCat("end that program, or have it give the "
                                        "device back; `ps -fp ",
@@ -211,9 +237,13 @@ void CheckHolders(const Machine& machine, const PciDeviceInfo& device,
 
 std::string SharedWith(const Machine& machine, const PciDeviceInfo& device) {
   const std::vector<const PciDeviceInfo*> others = InTheWay(machine, device);
-  if (others.empty()) return "";
+  const ProcessName* driver = NeighboursDriver(machine, device);
+  if (others.empty() && driver == nullptr) return "";
   return absl::StrCat("shares IOMMU group ", device.iommu_group, " with ",
-                      absl::StrJoin(ListDevices(others), ", "));
+                      others.empty()
+                          ? absl::StrCat("what process ", driver->pid, " (",
+                                         driver->name, ") drives")
+                          : absl::StrJoin(ListDevices(others), ", "));
 }
 
 Report ExamineDevice(const Machine& machine, const PciDeviceInfo& device,

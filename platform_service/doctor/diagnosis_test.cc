@@ -5,9 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "platform_service/doctor/testing/recorded_tree.h"
 
 namespace bulkhead::doctor {
@@ -69,6 +73,10 @@ TEST(Doctor, S9_TheMachinesOwnNicIsKeptAndNoCommandTouchesIt) {
   EXPECT_EQ(finding.cause,
             "the machine uses it: eth0 carries the default route");
   EXPECT_FALSE(absl::StrContains(finding.remedy, "eth0")) << finding.remedy;
+  // What the matcher obeys (MatcherRefusal.SaysWhy/S9_TakenInPlainWords).
+  EXPECT_TRUE(absl::StrContains(
+      finding.remedy, "`match: {address: '0000:01:00.0'}` and `take: true`"))
+      << finding.remedy;
   EXPECT_EQ(finding.meanwhile, "the kernel's e1000e goes on driving it");
 }
 
@@ -122,6 +130,51 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+// As FunctionTakerTest.S3_OfOneGroupOneCardIsDriven has it of `up`.
+TEST(Doctor, S3_OfOneGroupOneCardIsDriven) {
+  const std::string tree =
+      RecordedTree::Load("good") +
+      "pci 0000:07:00.0 8086:10d3 020000 driver=vfio-pci group=7\n"
+      "pci 0000:07:00.1 8086:10d3 020000 driver=e1000e group=7 net=eth7\n";
+  const auto look = [](const std::string& text) {
+    auto machine = Examine(RecordedTree(text).root());
+    EXPECT_TRUE(machine.ok()) << machine.status();
+    return machine.ok() ? *std::move(machine) : Machine();
+  };
+  const Machine waits = look(tree);
+  EXPECT_EQ(Kinds(Diagnose(waits, Drivers(), "0000:07:00.1").devices.at(0)),
+            "");
+  EXPECT_EQ(SharedWith(waits, waits.devices.back()), "");
+  const Machine driven = look(tree +
+                              "file /proc/815/comm platform_servic\n"
+                              "link /proc/815/fd/9 /dev/vfio/7\n");
+  const Diagnosis diagnosis = Diagnose(driven, Drivers(), "0000:07:00.1");
+  EXPECT_EQ(Kinds(diagnosis.devices.at(0)), "obstacle group-shared");
+  EXPECT_TRUE(absl::StrContains(
+      Find(diagnosis.devices[0], "group-shared").cause,
+      "a running Bulkhead (process 815) drives another card"));
+  EXPECT_EQ(SharedWith(driven, driven.devices.back()),
+            "shares IOMMU group 7 with what process 815 (platform_servic) "
+            "drives");
+}
+
+// Linux has no `amd_iommu=on`: it uses what the firmware offers.
+TEST(Doctor, AnAmdMachineIsToldOfTheFirmwareOnly) {
+  std::string tree = RecordedTree::Load("command_line");
+  tree = absl::StrReplaceAll(tree, {{" amd_iommu=off", ""}});
+  const std::string without =
+      absl::StrReplaceAll(tree, {{"file /sys/firmware/acpi/tables/IVRS", "#"}});
+  for (const auto& [text, kind] :
+       {std::pair{tree, "iommu-off"}, std::pair{without, "iommu-none"}}) {
+    const auto machine = Examine(RecordedTree(text).root());
+    ASSERT_TRUE(machine.ok()) << machine.status();
+    const Diagnosis diagnosis = Diagnose(*machine, Drivers());
+    const std::string& remedy = Find(diagnosis.machine, kind).remedy;
+    EXPECT_TRUE(absl::StrContains(remedy, "firmware's set-up")) << remedy;
+    EXPECT_FALSE(absl::StrContains(remedy, "iommu=on")) << remedy;
+  }
+}
+
 struct DeviceCase {
   const char* address;
   const char* findings;
@@ -148,7 +201,9 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         DeviceCase{"0000:01:00.0", "obstacle group-shared", "0000:01:01.0 ("},
         DeviceCase{"0000:02:00.0", "obstacle busy",
-                   "process 4711 (qemu-system-x86) has /dev/vfio/2 open"},
+                   "process 4711 (qemu-system-x86) has IOMMU group 2 open"},
+        DeviceCase{"0000:02:00.1", "obstacle busy",
+                   "process 4712 (vpp_main) has IOMMU group 8 open"},
         DeviceCase{"0000:03:00.0", "warning busy", "a running Bulkhead has it"},
         DeviceCase{"0000:04:00.0", "obstacle no-group", "behind no IOMMU"},
         DeviceCase{"0000:05:00.0", "obstacle in-use",
@@ -164,22 +219,42 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST(Doctor, WarnsOfWhatMakesTheMachineLessSafe) {
-  const Diagnosis diagnosis = Diagnose(Recorded("obstacles"), Drivers());
-  EXPECT_EQ(Kinds(diagnosis.machine),
-            "warning unsafe-interrupts\nwarning unsafe-noiommu");
-  EXPECT_TRUE(diagnosis.ok);  // 0000:03:00.0
-}
-
-// Without remapping, and without leave to do without: VFIO refuses.
-TEST(Doctor, InterruptsThatAreNotRemappedAreAnObstacle) {
-  const RecordedTree tree(RecordedTree::Load("good") +
-                          "file /sys/class/iommu/dmar1/intel-iommu/ecap 0\n");
-  auto machine = Examine(tree.root());
+  const RecordedTree tree(
+      RecordedTree::Load("good") +
+      "file /sys/module/vfio/parameters/enable_unsafe_noiommu_mode Y\n");
+  const auto machine = Examine(tree.root());
   ASSERT_TRUE(machine.ok()) << machine.status();
   const Diagnosis diagnosis = Diagnose(*machine, Drivers());
-  EXPECT_FALSE(diagnosis.ok);
-  EXPECT_EQ(Find(diagnosis.machine, "unsafe-interrupts").weight,
-            Weight::kObstacle);
+  EXPECT_EQ(Kinds(diagnosis.machine), "warning unsafe-noiommu");
+  EXPECT_TRUE(diagnosis.ok);
+}
+
+// Without remapping VFIO refuses, and with its leave to do without `up` does
+// (FunctionTakerTest.UnsafeInterruptsAreRefused): no leave is ever advised.
+TEST(Doctor, InterruptsThatCouldBeForgedAreAnObstacle) {
+  const std::string remapped = RecordedTree::Load("good");
+  const std::string allowed = absl::StrReplaceAll(
+      remapped, {{"allow_unsafe_interrupts N", "allow_unsafe_interrupts Y"}});
+  const std::string not_remapped =
+      "file /sys/class/iommu/dmar1/intel-iommu/ecap 0\n";
+  struct {
+    std::string tree;
+    const char* remedy;
+  } const cases[] = {{remapped + not_remapped, "x2APIC"},
+                     {allowed, "`echo N > /sys/module"},
+                     {allowed + not_remapped, "`echo N > /sys/module"},
+                     {allowed + not_remapped, "x2APIC"}};
+  for (const auto& [tree, remedy] : cases) {
+    const auto machine = Examine(RecordedTree(tree).root());
+    ASSERT_TRUE(machine.ok()) << machine.status();
+    const Diagnosis diagnosis = Diagnose(*machine, Drivers());
+    EXPECT_FALSE(diagnosis.ok);
+    const Finding& finding = Find(diagnosis.machine, "unsafe-interrupts");
+    EXPECT_EQ(finding.weight, Weight::kObstacle);
+    EXPECT_TRUE(absl::StrContains(finding.remedy, remedy)) << finding.remedy;
+    EXPECT_FALSE(absl::StrContains(finding.remedy, "echo Y"));
+    EXPECT_TRUE(absl::StrContains(finding.meanwhile, "af_xdp"));
+  }
 }
 
 TEST(Doctor, ADriverThatIsNotInstalledKnowsNothing) {

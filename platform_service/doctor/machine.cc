@@ -5,17 +5,17 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "base/errno_status.h"
 #include "platform_service/pci/enumerate.h"
+#include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::doctor {
 namespace {
@@ -113,32 +113,9 @@ class Examiner {
       group.device_file = Exists(file);
       group.accessible = ::access(file.c_str(), R_OK | W_OK) == 0;
     }
-    if (!machine_.groups.empty()) ReadHolders();
-  }
-
-  // Which process has a /dev/vfio/N open.
-  void ReadHolders() {
-    for (const std::string& name : Entries(root_ + "/proc")) {
-      ProcessName process;
-      if (!absl::SimpleAtoi(name, &process.pid)) continue;
-      const std::string folder = absl::StrCat(root_, "/proc/", name);
-      std::set<int> held;
-      for (const std::string& fd : Entries(folder + "/fd")) {
-        std::error_code error;
-        const std::string target =
-            fs::read_symlink(absl::StrCat(folder, "/fd/", fd), error).string();
-        absl::string_view rest = target;
-        int group = 0;
-        if (!error && absl::ConsumePrefix(&rest, "/dev/vfio/") &&
-            absl::SimpleAtoi(rest, &group)) {
-          held.insert(group);
-        }
-      }
-      if (held.empty()) continue;
-      process.name = ReadWord(folder + "/comm");
-      for (const int group : held) {
-        machine_.groups[group].holders.push_back(process);
-      }
+    if (machine_.groups.empty()) return;
+    for (auto& [number, holders] : platform::ReadGroupHolders(root_)) {
+      machine_.groups[number].holders = std::move(holders);
     }
   }
 
@@ -170,9 +147,8 @@ class Examiner {
     machine_.container_accessible =
         ::access((root_ + "/dev/vfio/vfio").c_str(), R_OK | W_OK) == 0;
     const std::string modules = root_ + "/sys/module/";
-    machine_.unsafe_interrupts_allowed =
-        ReadWord(modules +
-                 "vfio_iommu_type1/parameters/allow_unsafe_interrupts") == "Y";
+    machine_.unsafe_interrupts_allowed = platform::AllowsUnsafeInterrupts(
+        ReadWord(root_ + "/sys/" + platform::kUnsafeInterruptsFile));
     machine_.unsafe_noiommu =
         ReadWord(modules + "vfio/parameters/enable_unsafe_noiommu_mode") == "Y";
   }

@@ -11,15 +11,11 @@
 
 #include "absl/status/statusor.h"
 #include "platform_service/pci/device.h"
+#include "platform_service/vfio/group_holders.h"
 
 namespace bulkhead::doctor {
 
-struct ProcessName {
-  int pid = 0;
-  std::string name;  // As in /proc/PID/comm.
-
-  bool operator==(const ProcessName&) const = default;
-};
+using platform::ProcessName;
 
 struct IommuGroup {
   std::vector<std::string> members;  // Addresses, sorted.

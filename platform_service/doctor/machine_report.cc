@@ -3,8 +3,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "platform_service/doctor/reports.h"
+#include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::doctor {
 namespace {
@@ -34,6 +36,16 @@ std::string BootWith(const std::string& change) {
       "`reboot`");
 }
 
+std::string AddIntelIommu() { return BootWith("add `intel_iommu=on` to"); }
+
+// Linux uses AMD's IOMMU unless it is told not to, and has no word to turn it
+// on (drivers/iommu/amd/init.c, parse_amd_iommu_options).
+std::string HowToUse(CpuVendor cpu) {
+  if (cpu != CpuVendor::kAmd) return AddIntelIommu();
+  return "set IOMMU to Enabled, not Auto, in the firmware's set-up and "
+         "`reboot`; `dmesg | grep AMD-Vi` says why it is not used";
+}
+
 void CheckIommu(const Machine& machine, Report* report) {
   if (!machine.groups.empty()) {
     report->good.push_back(
@@ -53,8 +65,7 @@ void CheckIommu(const Machine& machine, Report* report) {
     finding.cause =
         "the firmware offers an IOMMU, and the kernel does not use "
         "it";
-    finding.remedy = BootWith(
-        absl::StrCat("add `", amd ? "amd_iommu=on" : "intel_iommu=on", "` to"));
+    finding.remedy = HowToUse(machine.cpu);
   } else if (machine.is_virtual) {
     finding.kind = "iommu-none";
     finding.cause = "this is a virtual machine without a virtual IOMMU";
@@ -70,46 +81,45 @@ void CheckIommu(const Machine& machine, Report* report) {
     finding.remedy = absl::StrCat(
         "turn on ", amd ? "IOMMU (AMD-Vi)" : "VT-d",
         " in the firmware's set-up, then ",
-        BootWith(absl::StrCat("add `", amd ? "amd_iommu=on" : "intel_iommu=on",
-                              "` to")));
+        amd ? "`reboot`: the kernel uses it by itself" : AddIntelIommu());
   }
   report->findings.push_back(std::move(finding));
 }
 
-// VFIO refuses devices whose interrupts are not remapped: a device could forge
-// any interrupt by a plain memory write (VT-d specification, chapter 5).
+// Without remapping VFIO refuses all devices; with its leave to do without,
+// Bulkhead does.
 void CheckInterrupts(const Machine& machine, Report* report) {
-  constexpr char kParameter[] =
-      "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
   const bool remapped = machine.interrupt_remapping.value_or(true);
-  if (remapped && !machine.unsafe_interrupts_allowed) {
+  const bool allowed = machine.unsafe_interrupts_allowed;
+  if (remapped && !allowed) {
     if (machine.interrupt_remapping.has_value()) {
       report->good.push_back("interrupts are remapped");
     }
     return;
   }
-  Finding finding = {.kind = "unsafe-interrupts", .meanwhile = kSimulated};
-  if (!remapped && !machine.unsafe_interrupts_allowed) {
-    finding.cause =
+  std::vector<std::string> causes;
+  std::vector<std::string> remedies;
+  if (!remapped) {
+    causes.emplace_back(
         "interrupts are not remapped: a device could forge them, so VFIO "
-        "refuses all devices";
-    finding.remedy = absl::StrCat(
+        "refuses all devices");
+    remedies.emplace_back(
         "turn on interrupt remapping (x2APIC) in the firmware, and take "
-        "`intremap=off` off the kernel's command line; or, where every device "
-        "is trusted, `echo Y > ",
-        kParameter, "`");
-  } else {
-    finding.weight = Weight::kWarning;
-    finding.cause =
-        remapped ? "VFIO would also take devices whose interrupts are not "
-                   "remapped"
-                 : "interrupts are not remapped, and VFIO was told to accept "
-                   "that: a driver that is broken into may have its NIC forge "
-                   "interrupts";
-    finding.remedy = absl::StrCat("`echo N > ", kParameter, "`");
-    finding.meanwhile = "NICs can be driven";
+        "`intremap=off` and `nointremap` off the kernel's command line");
   }
-  report->findings.push_back(std::move(finding));
+  if (allowed) {
+    causes.emplace_back(absl::StrCat(platform::kUnsafeInterruptsCause,
+                                     ": Bulkhead takes none"));
+    remedies.emplace_back(platform::kUnsafeInterruptsRemedy);
+  }
+  report->findings.push_back(
+      {.kind = "unsafe-interrupts",
+       .cause = absl::StrJoin(causes, "; and "),
+       .remedy = absl::StrJoin(remedies, ", and "),
+       .meanwhile =
+           "NICs through their kernel drivers: rules with `interface`, and the "
+           "driver af_xdp or af_packet (docs/linux-interfaces.md); and "
+           "simulated NICs"});
 }
 
 void CheckVfio(const Machine& machine, Report* report) {

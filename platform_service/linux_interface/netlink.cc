@@ -262,43 +262,53 @@ absl::Status NetlinkSocket::Dump(uint16_t request,
   }
 }
 
-absl::Status NetlinkSocket::SetUp(int index, bool up) {
-  struct {
-    nlmsghdr header;
-    ifinfomsg info;
-  } message = {};
-  message.header.nlmsg_len = NLMSG_LENGTH(sizeof(ifinfomsg));
-  message.header.nlmsg_type = RTM_NEWLINK;
-  message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
-  message.header.nlmsg_seq = ++sequence_;
-  message.info.ifi_index = index;
-  message.info.ifi_change = IFF_UP;
-  message.info.ifi_flags = up ? IFF_UP : 0;
-  if (::send(socket_.get(), &message, message.header.nlmsg_len, 0) < 0) {
-    return ErrnoStatus("set an interface up or down");
+absl::Status NetlinkSocket::Ask(std::span<uint8_t> message, uint16_t flags,
+                                absl::string_view what) {
+  nlmsghdr header = {};
+  if (!ReadAs(message, &header)) return absl::InvalidArgumentError(what);
+  header.nlmsg_len = static_cast<uint32_t>(message.size());
+  header.nlmsg_flags = flags | NLM_F_REQUEST | NLM_F_ACK;
+  header.nlmsg_seq = ++sequence_;
+  header.nlmsg_pid = 0;
+  std::memcpy(message.data(), &header, sizeof(header));
+  if (::send(socket_.get(), message.data(), message.size(), 0) < 0) {
+    return ErrnoStatus(what);
   }
   std::vector<uint8_t> buffer(kDatagramBytes);
   pollfd waiting = {socket_.get(), POLLIN, 0};
   while (::poll(&waiting, 1, kAnswerMs) > 0) {
     const ssize_t got = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
-    if (got < 0) return ErrnoStatus("set an interface up or down");
+    if (got < 0) return ErrnoStatus(what);
     std::optional<int> error;
     ForEachMessage(
         Bytes(buffer).first(static_cast<size_t>(got)), [&](Bytes answer) {
-          nlmsghdr header = {};
+          nlmsghdr head = {};
           nlmsgerr body = {};
-          if (!ReadAs(answer, &header) || header.nlmsg_type != NLMSG_ERROR ||
-              header.nlmsg_seq != sequence_) {
+          if (!ReadAs(answer, &head) || head.nlmsg_type != NLMSG_ERROR ||
+              head.nlmsg_seq != sequence_) {
             return;
           }
-          if (ReadAs(answer.subspan(sizeof(header)), &body)) error = body.error;
+          if (ReadAs(answer.subspan(sizeof(head)), &body)) error = body.error;
         });
     if (!error.has_value()) continue;
     if (*error == 0) return absl::OkStatus();
-    return ErrnoStatus("set an interface up or down", -*error);
+    return ErrnoStatus(what, -*error);
   }
   return absl::DeadlineExceededError(
-      "set an interface up or down: no answer of the kernel");
+      absl::StrCat(what, ": no answer of the kernel"));
+}
+
+absl::Status NetlinkSocket::SetUp(int index, bool up) {
+  struct {
+    nlmsghdr header;
+    ifinfomsg info;
+  } message = {};
+  message.header.nlmsg_type = RTM_NEWLINK;
+  message.info.ifi_index = index;
+  message.info.ifi_change = IFF_UP;
+  message.info.ifi_flags = up ? IFF_UP : 0;
+  return Ask({reinterpret_cast<uint8_t*>(&message), sizeof(message)}, 0,
+             "set an interface up or down");
 }
 
 }  // namespace bulkhead::platform

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "base/unique_fd.h"
 
 namespace bulkhead::platform {
@@ -75,6 +76,10 @@ class NetlinkSocket {
   // Asks for all of a kind (RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE).
   absl::Status Dump(uint16_t request,
                     const std::function<void(std::span<const uint8_t>)>& each);
+  // Has the kernel do what `message` says: an nlmsghdr, of which only the type
+  // counts, and what belongs to it. `what`: for errors.
+  absl::Status Ask(std::span<uint8_t> message, uint16_t flags,
+                   absl::string_view what);
   // Sets an interface up or down.
   absl::Status SetUp(int index, bool up);
   // Takes what waits. False: messages were lost, ask for all anew.

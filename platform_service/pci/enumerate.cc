@@ -166,19 +166,9 @@ void FillUse(const std::vector<HostInterface>& interfaces,
   for (const HostInterface& interface : interfaces) {
     if (interface.pci_address != device->address) continue;
     device->interfaces.push_back(interface.name);
-    const std::string why = WhyUsed(interface);
-    if (why.empty()) continue;
-    absl::StrAppend(&device->used_by, device->used_by.empty() ? "" : "; ", why);
   }
-  const bool lent = absl::StartsWith(device->kernel_driver, "vfio") ||
-                    absl::StartsWith(device->kernel_driver, "uio") ||
-                    absl::StartsWith(device->kernel_driver, "igb_uio");
-  if (IsNetworkClass(*device) && !device->kernel_driver.empty() && !lent &&
-      device->interfaces.empty()) {
-    device->used_by = absl::StrCat("the kernel driver ", device->kernel_driver,
-                                   " has it, and its interface is in another "
-                                   "network namespace");
-  }
+  device->used_by = WhyUsed(interfaces, device->address,
+                            IsNetworkClass(*device), device->kernel_driver);
 }
 
 // pci.ids, read once. Never freed: it lives as long as the process.

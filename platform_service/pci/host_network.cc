@@ -12,6 +12,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -226,6 +227,30 @@ std::string WhyUsed(const HostInterface& interface) {
   }
   if (reasons.empty()) return "";
   return absl::StrCat(interface.name, " ", absl::StrJoin(reasons, " and "));
+}
+
+std::string WhyUsed(const std::vector<HostInterface>& interfaces,
+                    const std::string& pci_address, bool is_network_card,
+                    const std::string& kernel_driver) {
+  bool has_interface = false;
+  std::vector<std::string> reasons;
+  for (const HostInterface& interface : interfaces) {
+    if (interface.pci_address != pci_address) continue;
+    has_interface = true;
+    std::string why = WhyUsed(interface);
+    if (!why.empty()) reasons.push_back(std::move(why));
+  }
+  // These drivers make no interface.
+  const bool lent_to_a_program = absl::StartsWith(kernel_driver, "vfio") ||
+                                 absl::StartsWith(kernel_driver, "uio") ||
+                                 absl::StartsWith(kernel_driver, "igb_uio");
+  if (is_network_card && !has_interface && !kernel_driver.empty() &&
+      !lent_to_a_program) {
+    reasons.push_back(absl::StrCat("the kernel driver ", kernel_driver,
+                                   " has it, and its interface is in another "
+                                   "network namespace"));
+  }
+  return absl::StrJoin(reasons, "; ");
 }
 
 }  // namespace bulkhead::pci

@@ -31,6 +31,13 @@ std::vector<HostInterface> ReadHostNetwork(const std::string& sys = "/sys",
 // default route"; empty when it does not.
 std::string WhyUsed(const HostInterface& interface);
 
+// Why the machine needs the PCI function that these interfaces may sit on: what
+// each of them carries, or that the only one has been lent away. Empty when it
+// does not. `kernel_driver`: the function's; empty: none.
+std::string WhyUsed(const std::vector<HostInterface>& interfaces,
+                    const std::string& pci_address, bool is_network_card,
+                    const std::string& kernel_driver);
+
 // The last PCI address among the components of a sysfs path, or empty.
 std::string NearestPciAddress(const std::string& path);
 

@@ -36,11 +36,43 @@ bool IsNetworkCard(const PciDeviceInfo& device) {
          device.class_code >> 16 == kNetworkClass;
 }
 
-// S9: one interface and no other, whatever else there will be. Several may have
-// one MAC address.
+// S9: one NIC and no other, whatever else there will be. Several interfaces may
+// have one MAC address, and the functions of one card one serial number.
 bool NamesExactly(const MatchSpec& match, const PciDeviceInfo& device) {
+  if (device.source != Source::kLinux) {
+    return match.address == absl::AsciiStrToLower(device.address);
+  }
   return match.interface == device.interfaces.front() &&
          match.network_namespace == device.network_namespace;
+}
+
+// The `match` that does.
+std::string ExactMatch(const PciDeviceInfo& device) {
+  if (device.source != Source::kLinux) {
+    return absl::StrCat("{address: '", device.address, "'}");
+  }
+  return absl::StrCat(
+      "{interface: ", device.interfaces.front(),
+      device.network_namespace.empty()
+          ? ""
+          : absl::StrCat(", namespace: ", device.network_namespace),
+      "}");
+}
+
+// S9: what the machine uses is taken when the scenario says so in plain words:
+// a rule of that NIC alone, with `take: true`. Otherwise why not, or empty.
+std::string WhyKept(const DriverRule& rule, const PciDeviceInfo& device,
+                    const std::string& rule_place) {
+  if (device.used_by.empty()) return "";
+  const bool named = NamesExactly(rule.match, device);
+  if (rule.take && named) return "";
+  return absl::StrCat(
+      "the machine itself uses it: ", device.used_by, "; `take: true` in ",
+      rule_place,
+      named ? " would take it all the same (S9)"
+            : absl::StrCat(" counts for exactly one NIC: give it a rule of its "
+                           "own before that, with `match: ",
+                           ExactMatch(device), "` and `take: true` (S9)"));
 }
 
 // Why this rule's driver cannot have the device, or empty. The order is that of
@@ -56,23 +88,8 @@ std::string WhyRefused(const DriverRule& rule, const PciDeviceInfo& device,
   if (device.source == Source::kRecorded) {
     return "it is recorded, so there is nothing to drive; plan only";
   }
-  if (!device.used_by.empty() && rule.take && device.source == Source::kLinux &&
-      !NamesExactly(rule.match, device)) {
-    return absl::StrCat(
-        "the machine itself uses it: ", device.used_by, "; `take: true` in ",
-        rule_place,
-        " counts for exactly one interface: give it a rule of its own, with "
-        "`match: {interface: ",
-        device.interfaces.front(),
-        device.network_namespace.empty()
-            ? ""
-            : absl::StrCat(", namespace: ", device.network_namespace),
-        "}` (S9)");
-  }
-  if (!device.used_by.empty() && !rule.take) {  // S9
-    return absl::StrCat("the machine itself uses it: ", device.used_by,
-                        "; `take: true` in ", rule_place,
-                        " would take it all the same (S9)");
+  if (std::string kept = WhyKept(rule, device, rule_place); !kept.empty()) {
+    return kept;
   }
   const auto program = drivers.find(rule.driver);
   if (program == drivers.end()) {
@@ -214,6 +231,37 @@ class Names {
   std::map<std::string, std::set<size_t>> used_;  // Indices of each pattern.
 };
 
+// S3: the functions of one IOMMU group reach each other's memory, so that one
+// of them is driven: the one that is already, else the first.
+void DriveOneOfEachGroup(const Plan* running, std::vector<PlanEntry>* entries) {
+  const auto runs = [running](const PlanEntry& entry) {
+    const PlanEntry* now =
+        running == nullptr ? nullptr : running->Find(entry.instance);
+    return now != nullptr && now->device.address == entry.device.address;
+  };
+  const auto counts = [](const PlanEntry& entry) {
+    return entry.driven() && entry.device.source == Source::kSysfs &&
+           entry.device.iommu_group >= 0;
+  };
+  std::map<int, const PlanEntry*> owners;
+  for (const PlanEntry& entry : *entries) {
+    if (!counts(entry)) continue;
+    const PlanEntry*& owner = owners[entry.device.iommu_group];
+    if (owner == nullptr || (runs(entry) && !runs(*owner))) owner = &entry;
+  }
+  for (PlanEntry& entry : *entries) {
+    if (!counts(entry)) continue;
+    const PlanEntry* owner = owners[entry.device.iommu_group];
+    if (owner == &entry) continue;
+    entry.refused = absl::StrCat(
+        "its IOMMU group ", entry.device.iommu_group, " also holds ",
+        owner->device.address, ", which is to be ", owner->instance,
+        ": the IOMMU cannot tell them apart, so only one of them is driven "
+        "(S3); move one to another slot, or narrow the `match` of ",
+        entry.rule_place, " to the one that is wanted");
+  }
+}
+
 }  // namespace
 
 const PlanEntry* Plan::Find(const std::string& instance) const {
@@ -270,6 +318,7 @@ Plan MakePlan(const Scenario& scenario,
     }
   }
   Names(scenario, running).Give(&plan.entries);
+  DriveOneOfEachGroup(running, &plan.entries);
   return plan;
 }
 

@@ -4,7 +4,9 @@
 //   sorts by address).
 // Guarantees: pure, and the same arguments give the same plan.
 //   S1: an instance name stands in one entry, a device in one entry.
-//   S9: a device that the machine uses is refused unless its rule says `take`.
+//   S3: of one IOMMU group one device is driven.
+//   S9: a device that the machine uses is refused unless its rule names it and
+//   no other, and says `take`.
 // Threading: any thread.
 #ifndef BULKHEAD_PLATFORM_SERVICE_POLICY_MATCHER_H_
 #define BULKHEAD_PLATFORM_SERVICE_POLICY_MATCHER_H_

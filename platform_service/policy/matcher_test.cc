@@ -222,17 +222,30 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         RefusalCase{"None", [](PciDeviceInfo*, DriverRule*) {}, ""},
         RefusalCase{"S9_UsedByTheMachine",
-                    [](PciDeviceInfo* d, DriverRule*) {
+                    [](PciDeviceInfo* d, DriverRule* r) {
                       d->used_by = "eth0 carries 10.0.0.2/24";
+                      r->match.address = d->address;
                     },
                     "the machine itself uses it: eth0 carries 10.0.0.2/24; "
                     "`take: true` in s.yaml:7 would take it all the same (S9)"},
         RefusalCase{"S9_TakenInPlainWords",
                     [](PciDeviceInfo* d, DriverRule* r) {
-                      d->used_by = "eth0 carries 10.0.0.2/24";
+                      d->used_by = "eth0 carries the default route";
+                      r->match.address = d->address;
                       r->take = true;
                     },
                     ""},
+        // Two functions of one card have one serial number.
+        RefusalCase{"S9_NotTakenByARuleThatMayMatchAnother",
+                    [](PciDeviceInfo* d, DriverRule* r) {
+                      d->used_by = "eth0 carries the default route";
+                      r->match.serial = d->serial;
+                      r->take = true;
+                    },
+                    "the machine itself uses it: eth0 carries the default "
+                    "route; `take: true` in s.yaml:7 counts for exactly one "
+                    "NIC: give it a rule of its own before that, with `match: "
+                    "{address: '1000:01:00.0'}` and `take: true` (S9)"},
         RefusalCase{"NoNetworkCard",
                     [](PciDeviceInfo* d, DriverRule* r) {
                       d->class_code = 0x018000;
@@ -256,8 +269,9 @@ INSTANTIATE_TEST_SUITE_P(
                       d->used_by = "eth0 carries the default route";
                     },
                     "the machine itself uses it: eth0 carries the default "
-                    "route; `take: true` in s.yaml:7 would take it all the "
-                    "same (S9)"},
+                    "route; `take: true` in s.yaml:7 counts for exactly one "
+                    "NIC: give it a rule of its own before that, with `match: "
+                    "{address: '1000:01:00.0'}` and `take: true` (S9)"},
         RefusalCase{"NoDriver",
                     [](PciDeviceInfo*, DriverRule* r) { r->driver = "none"; },
                     "there is no driver none; name another one in s.yaml:7"},
@@ -300,6 +314,27 @@ TEST(Matcher, S1_NoInstanceHasTheNameOfASimulatedNic) {
   EXPECT_EQ(PlanOf(scenario, {Nic(0)}).entries[0].refused,
             "the name pport0 belongs to the simulated NIC pport0 already (S1); "
             "put {index} into `instance` in s.yaml:7");
+}
+
+TEST(Matcher, S3_OfOneIommuGroupOneCardIsDriven) {
+  std::vector<PciDeviceInfo> devices = {Nic(0), Nic(1), Nic(2)};
+  for (PciDeviceInfo& device : devices) {
+    device.source = Source::kSysfs;
+    device.iommu_group = 12;
+  }
+  devices[2].iommu_group = 13;
+  const Plan plan = PlanOf(With({Rule()}), devices);
+  EXPECT_EQ(Names(plan),
+            "1000:01:00.0=nic0 1000:02:00.0!nic1 1000:03:00.0=nic2");
+  EXPECT_EQ(plan.entries[1].refused,
+            "its IOMMU group 12 also holds 1000:01:00.0, which is to be nic0: "
+            "the IOMMU cannot tell them apart, so only one of them is driven "
+            "(S3); move one to another slot, or narrow the `match` of s.yaml:7 "
+            "to the one that is wanted");
+  // The one that runs goes on.
+  const Plan one = PlanOf(With({Rule()}), {devices[1]});
+  EXPECT_EQ(Names(PlanOf(With({Rule()}), devices, &one)),
+            "1000:01:00.0!nic1 1000:02:00.0=nic0 1000:03:00.0=nic2");
 }
 
 TEST(Matcher, ARefusalRenamesNoOtherNic) {
@@ -434,8 +469,9 @@ TEST(Matcher, S9_AnInterfaceInUseIsTakenOnlyByARuleThatNamesExactlyIt) {
   const Plan plan = PlanOf(With({glob}), {used});
   EXPECT_EQ(plan.entries[0].refused,
             "the machine itself uses it: eth1 carries 10.0.0.2/24; `take: "
-            "true` in s.yaml:7 counts for exactly one interface: give it a "
-            "rule of its own, with `match: {interface: eth1}` (S9)");
+            "true` in s.yaml:7 counts for exactly one NIC: give it a rule of "
+            "its own before that, with `match: {interface: eth1}` and `take: "
+            "true` (S9)");
 }
 
 }  // namespace

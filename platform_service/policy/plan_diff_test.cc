@@ -178,8 +178,9 @@ INSTANTIATE_TEST_SUITE_P(
                w->devices[0].used_by = "eth0 carries 10.0.0.2/24";
              },
              {"stop nic0: port0 is refused: the machine itself uses it: eth0 "
-              "carries 10.0.0.2/24; `take: true` in s.yaml:0 would take it all "
-              "the same (S9)"}},
+              "carries 10.0.0.2/24; `take: true` in s.yaml:0 counts for "
+              "exactly one NIC: give it a rule of its own before that, with "
+              "`match: {address: '1000:01:00.0'}` and `take: true` (S9)"}},
         Case{"Renamed",
              [](World* w) { RuleOfPort1(w).instance = "uplink"; },
              {"stop nic1: port1 is now called uplink",

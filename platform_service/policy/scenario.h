@@ -163,8 +163,8 @@ struct DriverRule {
   HeartbeatSpec heartbeat;
   LimitsSpec limits;
   NicConfigSpec config;
-  // S9: take the NIC even though the machine itself uses it. Of a Linux
-  // interface, it counts only in a rule that names exactly that one.
+  // S9: take the NIC even though the machine itself uses it. It counts only in
+  // a rule that names exactly that one: by its address, or as an interface.
   bool take = false;
   SourceLine line;
 

@@ -10,15 +10,17 @@
 #include "absl/strings/str_cat.h"
 #include "base/errno_status.h"
 #include "base/shared_memory.h"
+#include "platform_service/vfio/group_holders.h"
 
 namespace bulkhead::platform {
 namespace {
 
 absl::Status BusyGroup(int group) {
+  const std::string holders = HoldersText(ReadGroupHolders()[group]);
   return absl::FailedPreconditionError(absl::StrCat(
-      "open IOMMU group ", group,
-      ": another process drives a card of it; stop that process, or see "
-      "`bulkhead doctor`"));
+      "open IOMMU group ", group, ": ",
+      holders.empty() ? "another program or kernel driver" : holders,
+      " has a card of it; end that, or have it give the card back"));
 }
 
 }  // namespace

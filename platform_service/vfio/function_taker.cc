@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <cstdlib>
 #include <thread>
 
 #include "absl/strings/ascii.h"
@@ -20,17 +19,18 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/errno_status.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "platform_service/pci/device.h"
+#include "platform_service/pci/iommu_group.h"
+#include "platform_service/vfio/unsafe_interrupts.h"
 
 namespace bulkhead::platform {
 namespace {
 
 constexpr char kVfioDriver[] = "vfio-pci";
-constexpr char kUnsafeInterrupts[] =
-    "module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 
 constexpr int kInterfaceTries = 300;
 constexpr std::chrono::milliseconds kInterfaceTry{10};
@@ -44,11 +44,10 @@ absl::Status Refuse(absl::string_view address, absl::string_view why) {
       absl::StrCat("take ", address, ": ", why));
 }
 
-// PCI-to-PCI bridges pass DMA on and make none of their own; the kernel lets
-// them stay with their driver.
-bool IsBridge(const Sysfs& sysfs, const std::string& address) {
+uint32_t ClassOf(const Sysfs& sysfs, const std::string& address) {
+  uint32_t code = 0;
   const auto text = sysfs.Read(DeviceDir(address) + "/class");
-  return text.ok() && absl::StartsWith(*text, "0x0604");
+  return text.ok() && absl::SimpleHexAtoi(*text, &code) ? code : 0;
 }
 
 }  // namespace
@@ -62,8 +61,8 @@ absl::Status FunctionTaker::CheckGroup(const std::string& address) const {
     return Refuse(
         address,
         "it has no IOMMU group, so that nothing would bound its DMA; turn on "
-        "VT-d or AMD-Vi in the firmware, add `intel_iommu=on` to the kernel's "
-        "command line, and start anew; see `bulkhead doctor`");
+        "VT-d or AMD-Vi in the firmware, on Intel's CPUs add `intel_iommu=on` "
+        "to the kernel's command line, and start anew; see `bulkhead doctor`");
   }
   const std::string group_dir = absl::StrCat("kernel/iommu_groups/", group);
   if (const auto name = sysfs_->Read(group_dir + "/name");
@@ -74,9 +73,18 @@ absl::Status FunctionTaker::CheckGroup(const std::string& address) const {
   }
   std::vector<std::string> held;
   for (const std::string& member : sysfs_->List(group_dir + "/devices")) {
-    if (member == address || IsBridge(*sysfs_, member)) continue;
+    if (member == address) continue;
+    if (IsTaken(member)) {
+      return Refuse(
+          address,
+          absl::StrCat("its IOMMU group ", group, " also holds ", member,
+                       ", which another instance has: the IOMMU cannot tell "
+                       "them apart, so that only one of them can be driven; "
+                       "leave one out of the scenario, or move it to another "
+                       "slot"));
+    }
     const std::string driver = sysfs_->LinkName(DeviceDir(member) + "/driver");
-    if (driver.empty() || driver == "pci-stub") continue;
+    if (pci::MayStayInGroup(ClassOf(*sysfs_, member), driver)) continue;
     held.push_back(absl::StrCat(member, " (driver ", driver, ")"));
   }
   if (held.empty()) return absl::OkStatus();
@@ -101,15 +109,28 @@ absl::Status FunctionTaker::Check(const std::string& address) const {
                   "the kernel's VFIO is not there; load it with `modprobe -a "
                   "vfio-pci vfio_iommu_type1`");
   }
-  if (const auto unsafe = sysfs_->Read(kUnsafeInterrupts);
-      unsafe.ok() && *unsafe == "Y") {
-    return Refuse(address,
-                  absl::StrCat("VFIO was told to allow unsafe interrupts, so "
-                               "that a card could forge any; turn it off with "
-                               "`echo N > /sys/",
-                               kUnsafeInterrupts, "`"));
+  if (AllowsUnsafeInterrupts(
+          sysfs_->Read(kUnsafeInterruptsFile).value_or(""))) {
+    return Refuse(address, absl::StrCat(kUnsafeInterruptsCause, "; mend it by ",
+                                        kUnsafeInterruptsRemedy));
   }
   return CheckGroup(address);
+}
+
+absl::Status FunctionTaker::CheckUse(const std::string& address,
+                                     InUse in_use) const {
+  constexpr uint32_t kNetwork = 0x02;
+  if (in_use == InUse::kTaken) return absl::OkStatus();
+  const std::string why = pci::WhyUsed(
+      network_(), address, ClassOf(*sysfs_, address) >> 16 == kNetwork,
+      sysfs_->LinkName(DeviceDir(address) + "/driver"));
+  if (why.empty()) return absl::OkStatus();
+  return Refuse(
+      address,
+      absl::StrCat("the machine itself uses it: ", why,
+                   "; have it do without (`bulkhead doctor ", address,
+                   "` says how), or say `take: true` in a rule of its own "
+                   "(S9)"));
 }
 
 // --- Take -----------------------------------------------------------------
@@ -134,8 +155,15 @@ absl::Status FunctionTaker::Bind(const std::string& address) {
                              "); the kernel's log says why"));
 }
 
-absl::StatusOr<int> FunctionTaker::Take(const std::string& address) {
+absl::Status FunctionTaker::Reserve(const std::string& address) {
+  RETURN_IF_ERROR(CheckUse(address, InUse::kLeft));
+  return sysfs_->Write(DeviceDir(address) + "/driver_override", kVfioDriver);
+}
+
+absl::StatusOr<int> FunctionTaker::Take(const std::string& address,
+                                        InUse in_use) {
   RETURN_IF_ERROR(Check(address));
+  RETURN_IF_ERROR(CheckUse(address, in_use));
   const std::string dir = DeviceDir(address);
   TakenRecord record;
   record.address = address;
@@ -147,7 +175,7 @@ absl::StatusOr<int> FunctionTaker::Take(const std::string& address) {
   if (const auto text = sysfs_->Read(dir + "/reset_method"); text.ok()) {
     record.reset_method = *text;
   }
-  LookAtInterface(&record);
+  RETURN_IF_ERROR(LookAtInterface(&record));
   RETURN_IF_ERROR(Remember(record));
   if (record.driver != kVfioDriver) {
     if (absl::Status bound = Bind(address); !bound.ok()) {
@@ -243,40 +271,51 @@ std::string FunctionTaker::AwaitInterface(const std::string& address) const {
   return name;
 }
 
-void FunctionTaker::LookAtInterface(TakenRecord* record) const {
+absl::Status FunctionTaker::LookAtInterface(TakenRecord* record) const {
   record->interface = InterfaceOf(record->address);
-  const auto flags =
-      sysfs_->Read(absl::StrCat("class/net/", record->interface, "/flags"));
-  record->interface_up =
-      !record->interface.empty() && flags.ok() &&
-      (std::strtoul(flags->c_str(), nullptr, 16) & IFF_UP) != 0;
+  if (record->interface.empty()) return absl::OkStatus();
+  auto settings = ReadSettings(record->interface);
+  if (!settings.ok()) {
+    return Refuse(record->address, absl::StrCat("what its interface is like "
+                                                "cannot be written down: ",
+                                                settings.status().message()));
+  }
+  record->settings = *std::move(settings);
+  return absl::OkStatus();
 }
 
-// Its name, and whether it was up. There was nothing else: with an address the
-// machine would have been said to use it (S9).
+std::vector<std::string> FunctionTaker::StandsOn(
+    const std::string& address) const {
+  std::vector<std::string> names;
+  for (const pci::HostInterface& interface : network_()) {
+    if (interface.pci_address != address) continue;
+    for (absl::string_view name : interface.belongs_to) {
+      if (absl::ConsumePrefix(&name, "interface ")) names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+// What cannot be restored is said, and is no reason to keep the card.
 void FunctionTaker::RestoreInterface(const TakenRecord& record) const {
   if (record.interface.empty()) return;
   const std::string now = AwaitInterface(record.address);
   if (now.empty()) return;
-  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request = {};
-  const auto ask = [&](unsigned long call, absl::string_view what) {
-    if (::ioctl(socket.get(), call, &request) == 0) return;
-    LogWarning(ErrnoStatus(absl::StrCat(what, " ", now)).message());
-  };
-  absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s", now);
   if (now != record.interface) {
+    const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request = {};
+    absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s", now);
     absl::SNPrintF(request.ifr_newname, sizeof(request.ifr_newname), "%s",
                    record.interface);
-    ask(SIOCSIFNAME, "give its old name to");
-    request = {};
-    absl::SNPrintF(request.ifr_name, sizeof(request.ifr_name), "%s",
-                   InterfaceOf(record.address));
+    if (::ioctl(socket.get(), SIOCSIFNAME, &request) != 0) {
+      LogWarning(ErrnoStatus(absl::StrCat("give its old name, ",
+                                          record.interface, ", to ", now))
+                     .message());
+    }
   }
-  if (!record.interface_up) return;
-  ask(SIOCGIFFLAGS, "look at");
-  request.ifr_flags |= IFF_UP;
-  ask(SIOCSIFFLAGS, "set up");
+  const absl::Status applied =
+      ApplySettings(record.settings, InterfaceOf(record.address));
+  if (!applied.ok()) LogWarning(applied.message());
 }
 
 // --- Records --------------------------------------------------------------
@@ -285,7 +324,7 @@ std::string RecordText(const TakenRecord& record) {
   return absl::StrCat(
       "driver=", record.driver, "\ndriver_override=", record.driver_override,
       "\nreset_method=", record.reset_method, "\ninterface=", record.interface,
-      "\ninterface_up=", record.interface_up ? 1 : 0, "\n");
+      "\n", SettingsText(record.settings));
 }
 
 absl::StatusOr<TakenRecord> ParseRecord(const std::string& address,
@@ -299,19 +338,25 @@ absl::StatusOr<TakenRecord> ParseRecord(const std::string& address,
   };
   TakenRecord record;
   record.address = address;
+  constexpr int kMostLines = 1 << 20;
   int known = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     if (line.empty()) continue;
     const std::pair<absl::string_view, absl::string_view> entry =
         absl::StrSplit(line, absl::MaxSplits('=', 1));
     const auto [key, value] = entry;
-    if (!is_word(value, key == "reset_method")) known = -100;
-    if (key == "driver") record.driver = std::string(value);
-    if (key == "driver_override") record.driver_override = std::string(value);
-    if (key == "reset_method") record.reset_method = std::string(value);
-    if (key == "interface") record.interface = std::string(value);
-    if (key == "interface_up") record.interface_up = value == "1";
-    ++known;
+    std::string* const word = key == "driver"            ? &record.driver
+                              : key == "driver_override" ? &record.driver_override
+                              : key == "reset_method"    ? &record.reset_method
+                              : key == "interface"       ? &record.interface
+                                                         : nullptr;
+    if (word != nullptr) *word = std::string(value);
+    const bool good = word != nullptr
+                          ? is_word(value, key == "reset_method")
+                          : ParseSetting(key, value, &record.settings);
+    // Of the other settings there are as many as there were.
+    if (!good) known = -kMostLines;
+    if (word != nullptr || key == "interface_up") ++known;
   }
   if (known != 5 || !pci::IsPciAddress(address)) {
     return absl::DataLossError(
@@ -340,7 +385,10 @@ absl::Status FunctionTaker::Remember(const TakenRecord& record) const {
       ::fsync(file.get()) != 0 || ::rename(fresh.c_str(), path.c_str()) != 0) {
     return ErrnoStatus(absl::StrCat("write ", path));
   }
-  return absl::OkStatus();
+  // Nothing is changed that this record could not undo.
+  const absl::Status readable = Recall(record.address).status();
+  if (!readable.ok()) ::unlink(path.c_str());
+  return readable;
 }
 
 absl::StatusOr<TakenRecord> FunctionTaker::Recall(

@@ -193,6 +193,8 @@ int RunRescan(const std::string& run_dir, const std::string& address) {
   absl::Status status = taker.sysfs().Write(
       absl::StrCat("bus/pci/devices/", address, "/remove"), "1");
   status.Update(taker.sysfs().Write("bus/pci/rescan", "1"));
+  // Whether to take it then is not decided here.
+  if (status.ok()) taker.Reserve(address).IgnoreError();
   if (!status.ok()) LogError(status.message());
   return status.ok() ? 0 : 1;
 }

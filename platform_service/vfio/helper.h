@@ -24,7 +24,8 @@ namespace bulkhead::platform {
 absl::StatusOr<UniqueFd> StartGiveBack(const std::string& run_dir,
                                        const std::string& address);
 // Starts a process that takes a function off the bus and has the kernel look
-// for it anew: the last rung of the reset ladder.
+// for it anew: the last rung of the reset ladder. What is back is reserved for
+// vfio-pci, unless the machine has come to use it.
 absl::StatusOr<UniqueFd> StartRescan(const std::string& run_dir,
                                      const std::string& address);
 // Of a process that has ended; its error was logged by it.

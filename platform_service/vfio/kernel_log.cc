@@ -49,24 +49,48 @@ std::string FullAddress(absl::string_view address) {
   return pci::IsPciAddress(full) ? full : "";
 }
 
+// Of the device that a line is about, as dev_printk puts it in front: "DRIVER
+// ADDRESS" ahead of `mark`.
+std::string PrefixAddress(absl::string_view text, absl::string_view mark) {
+  const size_t end = text.find(mark);
+  if (end == absl::string_view::npos) return "";
+  text = text.substr(0, end);
+  return FullAddress(text.substr(text.rfind(' ') + 1));
+}
+
 bool ParseIntel(absl::string_view text, DeviceFault* fault) {
-  if (!absl::StartsWith(text, "DMAR: [DMA ")) return false;
+  const bool interrupt = absl::StartsWith(text, "DMAR: [INTR-REMAP] ");
+  if (!interrupt && !absl::StartsWith(text, "DMAR: [DMA ")) return false;
   fault->address = FullAddress(Between(text, "Request device [", "]"));
-  const absl::string_view what = Between(text, "[DMA ", "]");
+  const bool write = absl::StartsWith(Between(text, "[DMA ", "]"), "Write");
   fault->text = Printable(absl::StrCat(
-      "DMA ", absl::StartsWith(what, "Write") ? "write to " : "read of ",
-      Between(text, "fault addr ", " "), " was blocked: ",
+      interrupt ? "interrupt request "
+      : write   ? "DMA write to "
+                : "DMA read of ",
+      Between(text, interrupt ? "fault index " : "fault addr ", " "),
+      " was blocked: ",
       absl::StripAsciiWhitespace(
           Between(Between(text, "[fault reason ", "\n"), "]", "\n"))));
   return true;
 }
 
 bool ParseAmd(absl::string_view text, DeviceFault* fault) {
-  if (!absl::StrContains(text, "IO_PAGE_FAULT")) return false;
+  // Of the flags (drivers/iommu/amd/amd_iommu_types.h, EVENT_FLAG_I).
+  constexpr uint32_t kInterrupt = 0x008;
+  if (!absl::StrContains(text, "AMD-Vi: Event logged [IO_PAGE_FAULT ")) {
+    return false;
+  }
   fault->address = FullAddress(Between(text, "device=", " "));
-  fault->text = Printable(
-      absl::StrCat("DMA to ", Between(text, "address=", " "),
-                   " was blocked: flags ", Between(text, "flags=", "]")));
+  if (fault->address.empty()) {
+    fault->address = PrefixAddress(text, ": AMD-Vi: ");
+  }
+  const absl::string_view flags = Between(text, "flags=", "]");
+  uint32_t bits = 0;
+  const bool interrupt =
+      absl::SimpleHexAtoi(flags, &bits) && (bits & kInterrupt) != 0;
+  fault->text = Printable(absl::StrCat(
+      interrupt ? "interrupt request to " : "DMA to ",
+      Between(text, "address=", " "), " was blocked: flags ", flags));
   return true;
 }
 

@@ -19,7 +19,7 @@ namespace bulkhead::platform {
 
 struct DeviceFault {
   enum class Kind : uint8_t {
-    kDma,  // The IOMMU blocked an access.
+    kDma,  // The IOMMU blocked an access, be it an interrupt request.
     kBus,  // Advanced error reporting of PCIe.
   };
   Kind kind = Kind::kDma;
@@ -36,10 +36,14 @@ struct DeviceFault {
 //
 // Intel (drivers/iommu/intel/dmar.c): "DMAR: [DMA Write NO_PASID] Request
 // device [01:00.0] fault addr 0xdead000 [fault reason 0x05] PTE Write access is
-// not set". AMD (drivers/iommu/amd/iommu.c): "… AMD-Vi: Event logged
-// [IO_PAGE_FAULT device=0000:01:00.0 domain=… address=0x… flags=…]". AER
-// (drivers/pci/pcie/aer.c): "DRIVER 0000:01:00.0: AER: … error …" or "DRIVER
-// 0000:01:00.0: PCIe Bus Error: …".
+// not set"; "DMAR: [INTR-REMAP] Request device [01:00.0] fault index 0x7fff
+// [fault reason 0x22] Present field in the IRTE entry is clear". AMD
+// (drivers/iommu/amd/iommu.c, amd_iommu_report_page_fault): of a function that
+// Linux knows "DRIVER 0000:01:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT
+// domain=… address=0x… flags=…]", of any other one "AMD-Vi: Event logged
+// [IO_PAGE_FAULT device=01:00.0 domain=…", with 0000: in front of it since 6.0.
+// AER (drivers/pci/pcie/aer.c): "DRIVER 0000:01:00.0: AER: … error …" or
+// "DRIVER 0000:01:00.0: PCIe Bus Error: …".
 std::optional<DeviceFault> ParseKernelRecord(absl::string_view record);
 
 // Reads /dev/kmsg from now on. The kernel limits the rate of such records by

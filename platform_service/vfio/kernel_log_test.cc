@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 namespace bulkhead::platform {
 namespace {
 
@@ -22,13 +24,46 @@ TEST(KernelLog, ADmaFaultOfIntelsIommu) {
             "DMA write to 0xdead000 was blocked: PTE Write access is not set");
 }
 
+// Linux names the function of one that it knows in front of the line, and only
+// there.
 TEST(KernelLog, ADmaFaultOfAmdsIommu) {
-  const auto fault = ParseKernelRecord(
+  for (const char* line : {
+           "vfio-pci 0000:02:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT "
+           "domain=0x000e address=0xdead0000 flags=0x0020]",
+           // Of one that it does not know; before and since Linux 6.0.
+           "AMD-Vi: Event logged [IO_PAGE_FAULT device=02:00.0 domain=0x000e "
+           "address=0xdead0000 flags=0x0020]",
+           "AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:02:00.0 "
+           "domain=0x000e address=0xdead0000 flags=0x0020]",
+       }) {
+    const auto fault =
+        ParseKernelRecord(absl::StrCat("3,1,2,-;", line, "\n SUBSYSTEM=pci\n"));
+    ASSERT_TRUE(fault.has_value()) << line;
+    EXPECT_EQ(fault->kind, DeviceFault::Kind::kDma);
+    EXPECT_EQ(fault->address, "0000:02:00.0") << line;
+    EXPECT_EQ(fault->text, "DMA to 0xdead0000 was blocked: flags 0x0020");
+  }
+}
+
+// A card whose vectors somebody wrote over.
+TEST(KernelLog, AnInterruptThatIsNotTheCardsOwn) {
+  const auto intel = ParseKernelRecord(
+      "3,1,2,-;DMAR: [INTR-REMAP] Request device [01:00.0] fault index 0x7fff "
+      "[fault reason 0x22] Present field in the IRTE entry is clear\n");
+  ASSERT_TRUE(intel.has_value());
+  EXPECT_EQ(intel->kind, DeviceFault::Kind::kDma);
+  EXPECT_EQ(intel->address, "0000:01:00.0");
+  EXPECT_EQ(intel->text,
+            "interrupt request 0x7fff was blocked: Present field in the IRTE "
+            "entry is clear");
+  const auto amd = ParseKernelRecord(
       "3,1,2,-;vfio-pci 0000:02:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT "
-      "device=0000:02:00.0 domain=0x000e address=0x1000 flags=0x0020]\n");
-  ASSERT_TRUE(fault.has_value());
-  EXPECT_EQ(fault->address, "0000:02:00.0");
-  EXPECT_EQ(fault->text, "DMA to 0x1000 was blocked: flags 0x0020");
+      "domain=0x000e address=0xfffffffdf8000000 flags=0x0008]\n");
+  ASSERT_TRUE(amd.has_value());
+  EXPECT_EQ(amd->address, "0000:02:00.0");
+  EXPECT_EQ(amd->text,
+            "interrupt request to 0xfffffffdf8000000 was blocked: flags "
+            "0x0008");
 }
 
 TEST(KernelLog, AnErrorOfTheBus) {
@@ -48,6 +83,11 @@ TEST(KernelLog, EverythingElseIsLeftAlone) {
            "3,1,2,-;usb 1-1: new device",
            "3,1,2,-;DMAR: DRHD: handling fault status reg 2",
            "3,1,2,-;DMAR: [DMA Write] Request device [../..] fault addr 0",
+           // What the kernel's limit of the rate says names nobody.
+           "4,1,2,-;amd_iommu_report_page_fault: 12 callbacks suppressed",
+           "4,1,2,-;dmar_fault: 12 callbacks suppressed",
+           "3,1,2,-;AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x000e",
+           "3,1,2,-;vfio-pci ../..: AMD-Vi: Event logged [IO_PAGE_FAULT d=1]",
            "3,1,x,-;DMAR: [DMA Write] Request device [01:00.0] fault addr 0",
            // Written by a process, not by the kernel.
            "12,1,2,-;DMAR: [DMA Write] Request device [01:00.0] fault addr 0",

@@ -80,7 +80,7 @@ absl::Status ResetLadder::StopDma(ResetTarget& target) {
   }
 }
 
-std::vector<std::string> ResetLadder::Rungs(ResetTarget& target) const {
+std::vector<std::string> ResetLadder::Rungs(ResetTarget& target) {
   std::vector<std::string> rungs = target.Methods();
   rungs.erase(std::remove_if(rungs.begin(), rungs.end(),
                              [](const std::string& method) {
@@ -93,8 +93,10 @@ std::vector<std::string> ResetLadder::Rungs(ResetTarget& target) const {
             });
   if (!description_.software.empty()) rungs.insert(rungs.begin(), kSoftware);
   const auto known = memory_.find({vendor_, device_});
-  if (known == memory_.end()) return rungs;
-  const auto it = std::find(rungs.begin(), rungs.end(), known->second);
+  if (known == memory_.end() || ++known->second.climbs > kClimbsToForget) {
+    return rungs;
+  }
+  const auto it = std::find(rungs.begin(), rungs.end(), known->second.rung);
   if (it != rungs.end()) std::rotate(rungs.begin(), it, it + 1);
   return rungs;
 }
@@ -161,6 +163,13 @@ absl::Status ResetLadder::Try(ResetTarget& target, const std::string& rung) {
   return Verify(target);
 }
 
+// A rung that went on working keeps its count.
+void ResetLadder::Remember(const std::string& rung) {
+  RememberedRung& known = memory_[{vendor_, device_}];
+  if (known.rung == rung && known.climbs <= kClimbsToForget) return;
+  known = {rung, 0};
+}
+
 absl::StatusOr<std::string> ResetLadder::Climb(ResetTarget& target,
                                                const StepRecorder& record) {
   absl::Status last = absl::UnimplementedError(
@@ -181,7 +190,7 @@ absl::StatusOr<std::string> ResetLadder::Climb(ResetTarget& target,
                              took_us % 1000, outcome));
     }
     if (!last.ok()) continue;
-    if (*shows) memory_[{vendor_, device_}] = rung;
+    if (*shows) Remember(rung);
     return rung;
   }
   return last;

@@ -47,8 +47,14 @@ class ResetTarget {
 absl::StatusOr<uint32_t> FindExpress(ResetTarget& target);
 
 // Which rung worked last, by vendor and device: the next NIC of the model
-// starts there.
-using ResetMemory = std::map<std::pair<uint16_t, uint16_t>, std::string>;
+// starts there. What is milder may have failed once only, so that it is tried
+// first again after kClimbsToForget climbs.
+struct RememberedRung {
+  std::string rung;
+  uint32_t climbs = 0;  // Since it was found to work.
+};
+using ResetMemory = std::map<std::pair<uint16_t, uint16_t>, RememberedRung>;
+constexpr uint32_t kClimbsToForget = 16;
 
 // Rungs are called "software" and by the kernel's method. What is milder comes
 // first: it keeps the link and takes 1 ms in place of 100.
@@ -77,7 +83,8 @@ class ResetLadder {
 
  private:
   // What is to be tried, in order.
-  std::vector<std::string> Rungs(ResetTarget& target) const;
+  std::vector<std::string> Rungs(ResetTarget& target);
+  void Remember(const std::string& rung);
   absl::Status Try(ResetTarget& target, const std::string& rung);
   absl::Status Software(ResetTarget& target);
   // Marks the witnesses; true when one of them reads otherwise than after a

@@ -136,6 +136,29 @@ TEST_F(ResetLadderTest, TheNextNicOfTheModelStartsWhereTheLastOneEnded) {
   EXPECT_EQ(function_.tried_, std::vector<std::string>{"bus"});
 }
 
+// One failed software reset must not cost every later one 100 ms and the link.
+TEST_F(ResetLadderTest, WhatIsMilderIsTriedAgainAfterSomeClimbs) {
+  function_.works_ = {"bus"};
+  ASSERT_TRUE(Climb().ok());
+  function_.works_ = {"software", "bus"};
+  for (uint32_t i = 0; i < kClimbsToForget; ++i) {
+    function_.registers_[kEnable] = 2;
+    EXPECT_EQ(Climb().value_or(""), "bus") << i;
+  }
+  for (int i = 0; i < 2; ++i) {
+    function_.registers_[kEnable] = 2;
+    EXPECT_EQ(Climb().value_or(""), "software") << i;
+  }
+  // It fails again: remembered for as long.
+  function_.works_ = {"bus"};
+  function_.registers_[kEnable] = 2;
+  EXPECT_EQ(Climb().value_or(""), "bus");
+  function_.tried_.clear();
+  function_.registers_[kEnable] = 2;
+  ASSERT_TRUE(Climb().ok());
+  EXPECT_EQ(function_.tried_, std::vector<std::string>{"bus"});
+}
+
 TEST_F(ResetLadderTest, AMarkShowsAResetOfADeviceThatWasIdle) {
   function_.registers_.clear();
   function_.works_ = {"bus"};

@@ -22,12 +22,17 @@ absl::StatusOr<std::string> Sysfs::Read(absl::string_view path) const {
   const std::string full = Full(path);
   const UniqueFd file(::open(full.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return ErrnoStatus(absl::StrCat("open ", full));
-  // No attribute is larger than a page.
-  char text[4096];
-  const ssize_t got = ::read(file.get(), text, sizeof(text));
+  // An attribute is a page at most; records are read here as well.
+  constexpr size_t kMostBytes = 1 << 20;
+  std::string text;
+  char part[4096];
+  ssize_t got;
+  while ((got = ::read(file.get(), part, sizeof(part))) > 0 &&
+         text.size() < kMostBytes) {
+    text.append(part, static_cast<size_t>(got));
+  }
   if (got < 0) return ErrnoStatus(absl::StrCat("read ", full));
-  return std::string(absl::StripSuffix(
-      absl::string_view(text, static_cast<size_t>(got)), "\n"));
+  return std::string(absl::StripSuffix(text, "\n"));
 }
 
 absl::Status Sysfs::Write(absl::string_view path, absl::string_view text) {

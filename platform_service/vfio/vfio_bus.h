@@ -12,6 +12,12 @@
 
 namespace bulkhead::platform {
 
+// The pages of its MSI-X vectors are left out of the grant. That binds a driver
+// that means well: the descriptor would map them all the same, as any of the
+// device's BARs. What a card then writes as an interrupt is held to the vectors
+// that are its own by the IOMMU (VT-d specification, chapter 5; without
+// remapping no card is taken), and what is blocked is told like any other
+// access (KernelLog).
 class VfioBus final : public DriverBus {
  public:
   VfioBus(UniqueFd device, const std::array<VfioRegion, 6>& bars,

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/log.h"
@@ -39,11 +42,12 @@ void Drain(const UniqueFd& event) {
 }  // namespace
 
 VfioNic::VfioNic(const Shared& shared, std::string instance,
-                 pci::PciDeviceInfo info, policy::ResetDescription reset,
-                 Handlers handlers)
+                 pci::PciDeviceInfo info, FunctionTaker::InUse in_use,
+                 policy::ResetDescription reset, Handlers handlers)
     : shared_(shared),
       instance_(std::move(instance)),
       info_(std::move(info)),
+      in_use_(in_use),
       reset_(std::move(reset)),
       handlers_(std::move(handlers)),
       retry_delay_(kFirstRetry) {}
@@ -72,7 +76,15 @@ absl::Status VfioNic::Take() {
         ": only root may take a real card; run `sudo bulkhead up …`, or "
         "describe a card under `simulated:`"));
   }
-  ASSIGN_OR_RETURN(const int group, shared_.taker.Take(info_.address));
+  const std::vector<std::string> lost = shared_.taker.StandsOn(info_.address);
+  ASSIGN_OR_RETURN(const int group, shared_.taker.Take(info_.address, in_use_));
+  if (!lost.empty()) {
+    const std::string text =
+        absl::StrCat("lost, and not made anew when it is given back: ",
+                     absl::StrJoin(lost, ", "), " on its interface");
+    LogWarning(absl::StrCat(info_.address, ": ", text));
+    Record("taken", text);
+  }
   const absl::Status opened = OpenTaken(group);
   if (opened.ok()) return opened;
   // Nobody but this process has had its descriptors.
@@ -239,11 +251,15 @@ void VfioNic::TryAgain() {
   if (failures_ >= kFailuresToRescan && there) return Rescan();
   // A failure gives nothing back: the supervisor may hold descriptors of the
   // time before still, and giving back would wait for it.
-  const absl::StatusOr<int> group = shared_.taker.Take(info_.address);
+  const absl::StatusOr<int> group = shared_.taker.Take(info_.address, in_use_);
   const absl::Status taken = group.ok() ? OpenTaken(*group) : group.status();
   if (taken.ok()) {
     Record("back", "the function is there again");
     return handlers_.up();
+  }
+  // Not taken, or not any more: told once for each reason.
+  if (absl::IsFailedPrecondition(taken) && down_reason_ != taken.message()) {
+    Record("refused", taken.message());
   }
   down_reason_ = std::string(taken.message());
   LogWarning(down_reason_);

@@ -47,9 +47,11 @@ class VfioNic final : public Nic {
     std::string run_dir;
   };
 
-  // `instance`: the name under which its events are told.
+  // `instance`: the name under which its events are told. `in_use` counts each
+  // time that it is taken, also after it was put in anew (S9).
   VfioNic(const Shared& shared, std::string instance, pci::PciDeviceInfo info,
-          policy::ResetDescription reset, Handlers handlers);
+          FunctionTaker::InUse in_use, policy::ResetDescription reset,
+          Handlers handlers);
   ~VfioNic() override;
 
   // Takes the function and opens it. An error names cause and remedy, and the
@@ -92,6 +94,7 @@ class VfioNic final : public Nic {
   Shared shared_;
   const std::string instance_;
   const pci::PciDeviceInfo info_;
+  const FunctionTaker::InUse in_use_;
   const policy::ResetDescription reset_;
   const Handlers handlers_;
 

@@ -82,7 +82,7 @@ interface_of() {
 # kernel_driver NIC: what Linux drives such a card with.
 kernel_driver() { case ${kind[$1]} in virtio*) echo virtio-pci ;; *) echo "${kind[$1]}" ;; esac; }
 has_kernel_driver() { [ "$(driver_of "$1")" = "$(kernel_driver "$1")" ] && [ -n "$(interface_of "$1")" ]; }
-# is_back NIC: as it was before it was taken; its interface is renamed last.
+# is_back NIC: as it was before it was taken; settings of its interface follow its name.
 is_back() { has_kernel_driver "$1" && [ "$(interface_of "$1")" = "$1" ]; }
 # are_gone PID…: none of these processes is left.
 are_gone() {

@@ -92,9 +92,51 @@ class Hostile {
       Tell(::ioctl(device_.get(), VFIO_IOMMU_MAP_DMA, &map));
     } else if (way == "dma_outside") {
       FetchForeignDescriptors();
+    } else if (way == "forges_interrupt") {
+      ForgeInterrupt();
     } else if (way == "dma_without_leave") {
       FetchForeignDescriptors(/*ask=*/false);
     }
+  }
+
+  void AskForDma() {
+    platform::FromDriver message;
+    message.mutable_enable_dma()->set_request(1);
+    (void)platform_.Send(message);
+    pollfd reply = {platform_.fd(), POLLIN, 0};
+    ::poll(&reply, 1, 2000);
+  }
+
+  volatile uint32_t* Registers(uint64_t offset, size_t bytes) {
+    void* const at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                            device_.get(), static_cast<off_t>(offset));
+    return at == MAP_FAILED ? nullptr : static_cast<volatile uint32_t*>(at);
+  }
+
+  // An interrupt is a write to where its vector says (PCI Express Base 4.0,
+  // 7.7.2). The vectors are in BAR 3 (82574 datasheet, 9.2.4), which was not
+  // granted. Vector 0 asks for an entry of the remapping table that nobody has
+  // (VT-d specification, 5.1.2: remappable format, handle in bits 19:5).
+  void ForgeInterrupt() {
+    for (const auto& bar : grant_.vfio().bar()) {
+      if (bar.index() == 3) LogInfo("DONE: the vectors were granted");
+    }
+    AskForDma();
+    volatile uint32_t* const vectors =
+        Registers(uint64_t{VFIO_PCI_BAR3_REGION_INDEX} << 40, 4096);
+    volatile uint32_t* const registers =
+        Registers(grant_.vfio().bar(0).offset(), grant_.vfio().bar(0).bytes());
+    if (vectors == nullptr || registers == nullptr) return Tell(-1);
+    constexpr uint32_t kForeignHandle = 0x7fff;
+    vectors[0] = 0xfee00010 | kForeignHandle << 5;
+    vectors[1] = 0;
+    vectors[2] = 0;
+    vectors[3] = 0;                   // Not masked.
+    registers[0x00e4 / 4] = 0x8;      // IVAR: queue 0 receives by vector 0.
+    registers[0x00d0 / 4] = 1 << 20;  // IMS.RXQ0
+    registers[0x00c8 / 4] = 1 << 20;  // ICS.RXQ0
+    LogInfo(absl::StrCat("asked for an interrupt, vector 0 is at ",
+                         absl::Hex(vectors[0])));
   }
 
   static void Tell(int64_t result) {
@@ -111,18 +153,10 @@ class Hostile {
   // The NIC reads tx descriptors (82574 datasheet, 10.2.6) from memory that is
   // not ours. Without leave, bus mastering is off.
   void FetchForeignDescriptors(bool ask = true) {
-    if (ask) {
-      platform::FromDriver message;
-      message.mutable_enable_dma()->set_request(1);
-      (void)platform_.Send(message);
-      pollfd reply = {platform_.fd(), POLLIN, 0};
-      ::poll(&reply, 1, 2000);
-    }
-    void* const at = ::mmap(nullptr, grant_.vfio().bar(0).bytes(),
-                            PROT_READ | PROT_WRITE, MAP_SHARED, device_.get(),
-                            static_cast<off_t>(grant_.vfio().bar(0).offset()));
-    if (at == MAP_FAILED) return Tell(-1);
-    auto* const registers = static_cast<volatile uint32_t*>(at);
+    if (ask) AskForDma();
+    volatile uint32_t* const registers =
+        Registers(grant_.vfio().bar(0).offset(), grant_.vfio().bar(0).bytes());
+    if (registers == nullptr) return Tell(-1);
     registers[0x3800 / 4] = kForeignIova;  // TDBAL
     registers[0x3804 / 4] = 0;             // TDBAH
     registers[0x3808 / 4] = 4096;          // TDLEN
