@@ -78,7 +78,7 @@ bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
     return true;
   }
   const auto command = static_cast<uint32_t>(high);
-  const bool extended = (command & kTxCmdDext) != 0;
+  const bool extended = (command & kTxDext) != 0;
   if (extended && (command & kTxTypeMask) == 0) {
     context_ = ParseTxContext(low, high);
     Report(descriptor, high);
@@ -87,11 +87,11 @@ bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
   if (!started_) {
     started_ = true;
     popts_ = extended ? static_cast<uint8_t>(high >> 40) : 0;
-    segmented_ = extended && (command & kTxCmdTse) != 0;
+    segmented_ = extended && (command & kTxTse) != 0;
   }
   if (extended && (command & kTxTypeMask) != kTxTypeData) bad_ = true;
   Gather(low, extended ? command & 0xfffff : command & 0xffff);
-  if ((command & kTxCmdEop) != 0) {
+  if ((command & kTxEop) != 0) {
     FinishFrame(high);
     assembled_ = true;
     held_high_ = high;
@@ -120,7 +120,7 @@ void Transmitter::FinishFrame(uint64_t high) {
     bad_ = bad_ || !CanSegment(context_, frame);
     return;
   }
-  if ((command & kTxCmdDext) == 0 && (command & kTxCmdIc) != 0) {
+  if ((command & kTxDext) == 0 && (command & kTxIc) != 0) {
     const auto cso = static_cast<uint8_t>(high >> 16);
     const auto css = static_cast<uint8_t>(high >> 40);
     // 7.2.10.1: an offset beyond the frame inserts nothing.
@@ -195,10 +195,10 @@ bool Transmitter::SendOnWire(std::span<uint8_t> frame, bool link_up) {
 
 void Transmitter::Report(uint64_t descriptor, uint64_t high) {
   const auto command = static_cast<uint32_t>(high);
-  if ((command & kTxCmdRs) == 0) return;
+  if ((command & kTxRs) == 0) return;
   const uint32_t causes = kIcrTxdw | kIcrTxq0;
   // 7.2.4: IDE lets the interrupt wait for TIDV.
-  ((command & kTxCmdIde) != 0 ? delayed_causes_ : causes_) |= causes;
+  ((command & kTxIde) != 0 ? delayed_causes_ : causes_) |= causes;
   if (faults_.never_complete) return;
   // A fault here is counted by the map; there is nobody else to tell.
   static_cast<void>(dma_.WriteQuad(descriptor + 8, high | kTxDd));
