@@ -66,7 +66,6 @@ class E1000e final : public SingleQueueDriver {
         multicast_(context.loop, regs_) {}
 
   Task<absl::Status> Reset();
-  Task<absl::StatusOr<MacAddress>> ReadMac();
   Task<absl::Status> DisableBusMaster();
   void InitRx();
   void InitTx();
