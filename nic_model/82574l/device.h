@@ -3,7 +3,7 @@
 //
 // Source: Intel 82574 GbE Controller Family Datasheet. Not modelled: flash,
 // manageability, wake-up, time stamps, the second queue pair, RSS, VLAN
-// filtering and stripping, packet split, segmentation.
+// filtering and stripping, packet split.
 #ifndef BULKHEAD_NIC_MODEL_82574L_DEVICE_H_
 #define BULKHEAD_NIC_MODEL_82574L_DEVICE_H_
 
