@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "base/event_loop.h"
@@ -40,6 +41,14 @@ class Model : public vfio_user::DeviceOps, public Port {
 // `loop` and `counters` outlive the model.
 using MakeModel = absl::StatusOr<std::unique_ptr<Model>> (*)(
     EventLoop& loop, PortCounters& counters, ModelOptions options);
+
+// As `Nic::Create` makes it.
+template <typename Nic>
+absl::StatusOr<std::unique_ptr<Model>> Make(EventLoop& loop,
+                                            PortCounters& counters,
+                                            ModelOptions options) {
+  return Nic::Create(loop, counters, std::move(options));
+}
 
 }  // namespace bulkhead::nic_model
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/shared_memory.h"
 #include "nic_driver/conformance/conformance_suite.h"
+#include "nic_driver/conformance/testing/flow_segment.h"
 #include "packet_stream/control_area.h"
 
 namespace bulkhead::nic_driver {
@@ -26,6 +27,7 @@ using packet_stream::Lane;
 using packet_stream::RxPiece;
 using packet_stream::SessionGeometry;
 using packet_stream::TxBuffer;
+using testing::FlowSegment;
 
 constexpr uint32_t kLanes = 2;
 constexpr SessionGeometry kTwoLanes = {.tx_buffers = 256,
@@ -38,58 +40,26 @@ constexpr uint32_t kInFlight = 64;
 // Buffers that a turn of the driver brings (kBatchPieces of driver.h).
 constexpr uint32_t kBatch = 64;
 
-constexpr size_t kFrameBytes = 80;
-constexpr size_t kIp = 14, kTcp = kIp + 20, kPayload = kTcp + 20;
-
-// The header's checksum is not filled in: nobody here looks at it.
-std::array<uint8_t, kFrameBytes> MakeSegment(uint32_t flow, uint32_t number) {
-  std::array<uint8_t, kFrameBytes> frame = {};
-  const std::array<uint8_t, 6> other = {0x02, 0, 0, 0, 0, 1};
-  std::copy(other.begin(), other.end(), frame.begin());
-  std::copy(testing::kNicMac.begin(), testing::kNicMac.end(),
-            frame.begin() + 6);
-  frame[12] = 0x08;
-  frame[kIp] = 0x45;
-  frame[kIp + 3] = kFrameBytes - kIp;
-  frame[kIp + 8] = 64;
-  frame[kIp + 9] = 6;
-  const std::array<uint8_t, 8> addresses = {10, 0, 0, 1, 10, 0, 0, 2};
-  std::copy(addresses.begin(), addresses.end(), frame.begin() + kIp + 12);
-  frame[kTcp] = 0x40;
-  frame[kTcp + 1] = static_cast<uint8_t>(flow);
-  frame[kTcp + 3] = 80;
-  frame[kTcp + 12] = 0x50;
-  std::memcpy(&frame[kPayload], &flow, 4);
-  std::memcpy(&frame[kPayload + 4], &number, 4);
-  return frame;
-}
-
 bool Send(Lane& lane, uint32_t flow, uint32_t number) {
   TxBuffer buffer;
   if (lane.AllocTx({&buffer, 1}) == 0) return false;
-  const auto frame = MakeSegment(flow, number);
+  constexpr std::array<uint8_t, 6> kOther = {0x02, 0, 0, 0, 0, 1};
+  const auto frame =
+      testing::MakeSegment(kOther, testing::kNicMac, {flow, number});
   std::memcpy(buffer.data, frame.data(), frame.size());
-  const Descriptor piece = {.offset = buffer.offset, .length = kFrameBytes};
+  const Descriptor piece = {.offset = buffer.offset,
+                            .length = testing::kSegmentBytes};
   lane.SubmitTx({&piece, 1});
   return true;
 }
 
 // What came on a lane, in order.
-struct Arrived {
-  uint32_t flow;
-  uint32_t number;
-};
-std::vector<Arrived> Receive(Lane& lane) {
-  std::vector<Arrived> arrived;
+std::vector<FlowSegment> Receive(Lane& lane) {
+  std::vector<FlowSegment> arrived;
   RxPiece pieces[32];
   while (const size_t count = lane.Receive(pieces)) {
     for (const RxPiece& piece : std::span(pieces).first(count)) {
-      Arrived one = {~0u, 0};
-      if (piece.length == kFrameBytes) {
-        std::memcpy(&one.flow, piece.data + kPayload, 4);
-        std::memcpy(&one.number, piece.data + kPayload + 4, 4);
-      }
-      arrived.push_back(one);
+      arrived.push_back(testing::ReadSegment({piece.data, piece.length}));
     }
     lane.Release({pieces, count});
   }
@@ -141,7 +111,7 @@ class LanesConformance : public Conformance {
     uint32_t in_flight = 0, left = kFlows * count;
     const bool complete = PumpLanes([&] {
       for (uint32_t i = 0; i < lanes_; ++i) {
-        for (const Arrived& frame : Receive(session_->lane(i))) {
+        for (const FlowSegment& frame : Receive(session_->lane(i))) {
           ++arrived_;
           EXPECT_LT(frame.flow, kFlows) << "a frame came back damaged";
           if (lanes_ == kLanes) NoteLane(frame.flow, i);
@@ -256,7 +226,7 @@ TEST_F(LanesConformance, S2_S8_ThreadsOfTheClientDoNotMeet) {
           ++sent;
           moved = true;
         }
-        for (const Arrived& frame : Receive(lane)) {
+        for (const FlowSegment& frame : Receive(lane)) {
           back += frame.number >= base;  // What is older may come, too.
           moved = true;
         }

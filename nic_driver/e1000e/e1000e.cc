@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "nic_driver/framework/task_status.h"
 #include "nic_driver/intel/mac.h"
 #include "nic_driver/intel/statistics.h"
@@ -28,10 +26,8 @@ constexpr uint32_t kTxVector = 1;
 constexpr uint32_t kOtherVector = 2;
 constexpr uint32_t kVectors = 3;
 
-// A reset takes 1 µs for the MAC and up to 25 ms for the NVM's auto-load (4.2);
-// pending bus requests end within PCIe's completion timeout of 50 ms.
+// A reset takes 1 µs for the MAC and up to 25 ms for the NVM's auto-load (4.2).
 constexpr uint64_t kResetDeadlineNs = 50'000'000;
-constexpr uint64_t kMasterDeadlineNs = 80'000'000;
 constexpr std::chrono::milliseconds kResetPoll{1};
 
 // The MAC's largest frame is 9018 bytes with header and FCS (1.0, jumbo).
@@ -81,7 +77,8 @@ Task<absl::StatusOr<NicFacts>> E1000e::Attach() {
   InitRx();
   InitTx();
   InitIrq();
-  absl::StatusOr<MacAddress> mac = co_await ReadMac();
+  absl::StatusOr<MacAddress> mac =
+      co_await intel::ReadMac<RAL0, RAH0>(context_.loop, regs_);
   if (!mac.ok()) co_return mac.status();
   CO_RETURN_IF_ERROR(co_await context_.platform.DmaEnabled());
   co_return NicFacts{.mac = *mac,
@@ -126,24 +123,6 @@ Task<absl::Status> E1000e::Reset() {
   rx_.Forget();
   tx_.Forget();
   co_return absl::OkStatus();
-}
-
-// The address valid bit also tells that the NVM's auto-load is done, which
-// saves the read of EEC.Auto_RD.
-Task<absl::StatusOr<MacAddress>> E1000e::ReadMac() {
-  const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
-  auto [low, high] = regs_.ReadPair<RAL0, RAH0>();
-  while (high[RAH0::AV] == 0) {
-    if (MonotonicNs() > deadline_ns) {
-      co_return absl::DeadlineExceededError(
-          "read the MAC address: RAH0.AV is still clear 50 ms after the reset; "
-          "the NIC's NVM may be blank");
-    }
-    co_await context_.loop.Sleep(kResetPoll);
-    std::tie(low, high) = regs_.ReadPair<RAL0, RAH0>();
-  }
-  if (ReadsAsGone(high)) co_return GoneError();
-  co_return intel::MacOf(low, high);
 }
 
 // 4.6.6: ring, descriptor format, filters. RDH and RDT are 0 after a reset.
@@ -392,23 +371,10 @@ Task<absl::StatusOr<StopReport>> E1000e::Stop() {
   co_return report;
 }
 
-// 10.2.2.1: after GIO_MASTER_DISABLE the device starts no new request, and
-// STATUS.GIO_MASTER_ENABLE clears when none is pending. Should one stay
-// pending, the reset that follows ends it.
+// 10.2.2.1: the device starts no new bus request.
 Task<absl::Status> E1000e::DisableBusMaster() {
   regs_.Write(CTRL::SLU(1) | CTRL::GIO_MASTER_DISABLE(1));
-  const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;
-  Value<STATUS> status = regs_.Read<STATUS>();
-  while (status[STATUS::GIO_MASTER_ENABLE] != 0) {
-    if (ReadsAsGone(status)) co_return GoneError();
-    if (MonotonicNs() > deadline_ns) {
-      LogWarning("stop the NIC: bus requests are pending after 80 ms");
-      break;
-    }
-    co_await context_.loop.Sleep(kResetPoll);
-    status = regs_.Read<STATUS>();
-  }
-  co_return absl::OkStatus();
+  return intel::AwaitBusMasterOff<STATUS>(context_.loop, regs_);
 }
 
 Task<absl::Status> E1000e::Detach() {

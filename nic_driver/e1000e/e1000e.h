@@ -68,7 +68,6 @@ class E1000e final : public SingleQueueDriver {
         multicast_(context.loop, regs_) {}
 
   Task<absl::Status> Reset();
-  Task<absl::StatusOr<MacAddress>> ReadMac();
   Task<absl::Status> DisableBusMaster();
   Task<absl::Status> RaiseLink();
   void InitRx();

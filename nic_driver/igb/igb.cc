@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,11 +29,9 @@ constexpr uint32_t VectorBits(uint32_t count) { return (1u << count) - 1; }
 constexpr uint32_t kOtherIntervalUs = 2000;
 
 // 8.2.1: a millisecond after CTRL.RST nothing may be accessed; the EEPROM's
-// auto-load follows. Pending bus requests end within PCIe's completion timeout
-// of 50 ms. A queue is on or off within microseconds (4.5.9.2).
+// auto-load follows. A queue is on or off within microseconds (4.5.9.2).
 constexpr std::chrono::milliseconds kResetPause{1};
 constexpr uint64_t kResetDeadlineNs = 50'000'000;
-constexpr uint64_t kMasterDeadlineNs = 80'000'000;
 constexpr uint64_t kQueueDeadlineNs = 20'000'000;
 constexpr std::chrono::milliseconds kPoll{1};
 
@@ -122,7 +119,8 @@ Task<absl::StatusOr<NicFacts>> Igb::Attach() {
   InitRx();
   InitTx();
   InitIrq();
-  absl::StatusOr<MacAddress> mac = co_await ReadMac();
+  absl::StatusOr<MacAddress> mac =
+      co_await intel::ReadMac<RAL0, RAH0>(context_.loop, regs_);
   if (!mac.ok()) co_return mac.status();
   CO_RETURN_IF_ERROR(co_await RaiseLink());
   CO_RETURN_IF_ERROR(co_await context_.platform.DmaEnabled());
@@ -186,24 +184,6 @@ void Igb::ShutDmaOff() {
   regs_.Write(EIMC::VECTORS(~uint32_t{0}));
   regs_.Write(Value<RCTL>());
   regs_.Write(TCTL::PSP(1));
-}
-
-// The address valid bit also tells that the EEPROM's auto-load is done, which
-// saves the read of EEC.Auto_RD.
-Task<absl::StatusOr<MacAddress>> Igb::ReadMac() {
-  const uint64_t deadline_ns = MonotonicNs() + kResetDeadlineNs;
-  auto [low, high] = regs_.ReadPair<RAL0, RAH0>();
-  while (high[RAH0::AV] == 0) {
-    if (MonotonicNs() > deadline_ns) {
-      co_return absl::DeadlineExceededError(
-          "read the MAC address: RAH0.AV is still clear 50 ms after the reset; "
-          "the NIC's EEPROM may be blank");
-    }
-    co_await context_.loop.Sleep(kPoll);
-    std::tie(low, high) = regs_.ReadPair<RAL0, RAH0>();
-  }
-  if (ReadsAsGone(high)) co_return GoneError();
-  co_return intel::MacOf(low, high);
 }
 
 // The PHY keeps its link over CTRL.RST, so that there is nothing to do. Where
@@ -490,23 +470,10 @@ Task<absl::Status> Igb::EmptyQueues() {
   co_return absl::OkStatus();
 }
 
-// 8.2.1: after GIO_MASTER_DISABLE the device starts no new request, and
-// STATUS.GIO_MASTER_ENABLE clears when none is pending. Should one stay
-// pending, the reset that follows ends it.
+// 8.2.1: the device starts no new bus request.
 Task<absl::Status> Igb::DisableBusMaster() {
   regs_.Write(ctrl_ | CTRL::GIO_MASTER_DISABLE(1));
-  const uint64_t deadline_ns = MonotonicNs() + kMasterDeadlineNs;
-  Value<STATUS> status = regs_.Read<STATUS>();
-  while (status[STATUS::GIO_MASTER_ENABLE] != 0) {
-    if (ReadsAsGone(status)) co_return GoneError();
-    if (MonotonicNs() > deadline_ns) {
-      LogWarning("stop the NIC: bus requests are pending after 80 ms");
-      break;
-    }
-    co_await context_.loop.Sleep(kPoll);
-    status = regs_.Read<STATUS>();
-  }
-  co_return absl::OkStatus();
+  return intel::AwaitBusMasterOff<STATUS>(context_.loop, regs_);
 }
 
 Task<absl::Status> Igb::Detach() {

@@ -68,7 +68,6 @@ class Igb final : public Driver {
   uint32_t OtherBit() const { return 1u << OtherVector(); }
 
   Task<absl::Status> Reset();
-  Task<absl::StatusOr<MacAddress>> ReadMac();
   Task<absl::Status> RaiseLink();
   Task<absl::Status> EmptyQueues();
   void ForgetRings();

@@ -1,105 +1,22 @@
-// Frames through real descriptor rings in shared memory, both ways, with every
-// counter watched: what the host asked for is what the network sees, and what
-// cannot be delivered is counted once.
-#include <cstring>
-
+// What the data path of the 82574 has of its own: its descriptors and its flow
+// control. nic_model/intel/transmit_test.cc and receive_test.cc have the rest.
 #include "gtest/gtest.h"
 #include "nic_model/82574l/test_bench.h"
+#include "nic_model/frames/checksum.h"
 
 namespace bulkhead::nic_model::i82574 {
 namespace {
 
-constexpr uint32_t kSend = kTxCmdEop | kTxCmdRs;
-constexpr uint64_t kDd = kTxDd;
-
-uint64_t RxSum(const PortCounters& c) {
-  return c.rx_frames + c.rx_missed + c.rx_disabled + c.rx_filtered +
-         c.rx_oversize;
-}
-
-TEST(Transmit, LegacyDescriptorSendsAndReports) {
-  TestBench bench;
-  bench.BringUp();
-  bench.QueueTx(TestFrame(100), kSend);
-  bench.RingTx();
-  ASSERT_EQ(bench.network.sent.size(), 1u);
-  EXPECT_EQ(bench.network.sent[0], TestFrame(100));
-  EXPECT_TRUE(bench.TxStatus(0) & kDd);
-  EXPECT_EQ(bench.Read(kTdh), 1u);
-  EXPECT_EQ(bench.counters.tx_frames, 1u);
-  EXPECT_EQ(bench.counters.tx_bytes, 100u);
-  EXPECT_EQ(bench.Read(kGptc), 1u);
-  EXPECT_EQ(bench.Read(kGptc), 0u) << "statistics clear when they are read";
-  EXPECT_TRUE(bench.Read(kIcr) & kIcrTxdw);
-}
-
-TEST(Transmit, DoorbellInSharedMemorySends) {
-  TestBench bench;
-  bench.BringUp();
-  bench.QueueTx(TestFrame(64), kSend);
-  const auto offers = bench.nic->Doorbells(0);
-  ASSERT_EQ(offers.size(), 2u);
-  ASSERT_EQ(offers[0].offset, kTdt);
-  auto shadow =
-      *Mapping::MapSealed(offers[0].shadow_fd, kPageBytes, Access::kReadWrite);
-  // Three rings: each must be seen, though the eventfd is never read.
-  for (uint32_t tail = 1; tail <= 3; ++tail) {
-    if (tail > 1) bench.QueueTx(TestFrame(64), kSend);
-    *shadow.As<uint32_t>(offers[0].shadow_offset) = tail;
-    const uint64_t one = 1;
-    ASSERT_EQ(::write(offers[0].event_fd, &one, sizeof(one)), 8);
-    bench.loop->RunOnce(1000);
-    EXPECT_EQ(bench.network.sent.size(), tail);
-  }
-  EXPECT_EQ(bench.Read(kTdt), 3u);
-}
-
-TEST(Transmit, FrameOfSeveralDescriptorsAcrossDoorbells) {
-  TestBench bench;
-  bench.BringUp();
-  const Frame frame = TestFrame(300);
-  bench.QueueTx(std::span(frame).first(100), 0);
-  bench.RingTx();
-  EXPECT_TRUE(bench.network.sent.empty());
-  EXPECT_EQ(bench.Read(kTdh), 1u);
-  bench.QueueTx(std::span(frame).subspan(100), kSend);
-  bench.RingTx();
-  ASSERT_EQ(bench.network.sent.size(), 1u);
-  EXPECT_EQ(bench.network.sent[0], frame);
-  EXPECT_FALSE(bench.TxStatus(0) & kDd) << "no RS, no report";
-}
-
-TEST(Transmit, ShortFrameIsPadded) {
-  TestBench bench;
-  bench.BringUp();
-  bench.QueueTx(TestFrame(20), kSend);
-  bench.RingTx();
-  ASSERT_EQ(bench.network.sent.size(), 1u);
-  EXPECT_EQ(bench.network.sent[0].size(), kMinFrameBytes);
-}
-
 TEST(Transmit, ContextDescriptorInsertsChecksums) {
   TestBench bench;
   bench.BringUp();
-  // Ethernet, IPv4 without options, UDP, 8 bytes of payload; the UDP checksum
-  // field holds the pseudo header's sum, as software leaves it.
-  Frame frame = TestFrame(14 + 20 + 8 + 8 + 10);
-  const uint8_t ip[] = {0x45, 0, 0,  36, 0, 1, 0,  0, 64, 17,
-                        0,    0, 10, 0,  0, 1, 10, 0, 0,  2};
-  frame[12] = 0x08;
-  frame[13] = 0x00;
-  std::memcpy(frame.data() + 14, ip, sizeof(ip));
-  const uint8_t udp[] = {0, 1, 0, 2, 0, 16, 0, 0};
-  std::memcpy(frame.data() + 34, udp, sizeof(udp));
-  const uint16_t pseudo = OnesSum(std::span(ip).subspan(12), 17 + 16);
-  frame[40] = static_cast<uint8_t>(pseudo >> 8);
-  frame[41] = static_cast<uint8_t>(pseudo);
+  const Frame frame = UdpFrame(/*behind=*/10);
   // Context: IPCSS 14, IPCSO 24, IPCSE 33, TUCSS 34, TUCSO 40, TUCSE 49.
   bench.QueueDescriptor(14 | 24 << 8 | 33 << 16 | uint64_t{34} << 32 |
                             uint64_t{40} << 40 | uint64_t{49} << 48,
-                        kTxCmdDext);
+                        kTxDext);
   const uint64_t popts = uint64_t{kTxPoptsIxsm | kTxPoptsTxsm} << 40;
-  bench.QueueTx(frame, kSend | kTxCmdDext | kTxTypeData);
+  bench.QueueTx(frame, kTxEop | kTxRs | kTxDext | kTxTypeData);
   bench.Quad(TestBench::kTxRing + 16 + 8) |= popts;
   bench.RingTx();
   ASSERT_EQ(bench.network.sent.size(), 1u);
@@ -108,164 +25,15 @@ TEST(Transmit, ContextDescriptorInsertsChecksums) {
   EXPECT_TRUE(sums.l4_checked && sums.l4_is_udp && sums.l4_good);
 }
 
-// Ethernet, IPv4, TCP and `payload` numbered bytes, as a host leaves it that
-// wants it cut up.
-Frame TcpFrame(size_t payload) {
-  Frame frame = TestFrame(54 + payload);
-  const uint8_t ip[] = {0x45, 0, 0,  0, 0xff, 0xfe, 0,  0, 64, 6,
-                        0,    0, 10, 0, 0,    1,    10, 0, 0,  2};
-  frame[12] = 0x08;
-  frame[13] = 0x00;
-  std::memcpy(frame.data() + 14, ip, sizeof(ip));
-  const uint8_t tcp[] = {0, 1, 0,    2,    0, 0, 0xff, 0xf0, 0, 0,
-                         0, 0, 0x50, 0x19, 0, 0, 0,    0,    0, 0};
-  std::memcpy(frame.data() + 34, tcp, sizeof(tcp));
-  const uint16_t pseudo = OnesSum(std::span(ip).subspan(12), 6);
-  frame[50] = static_cast<uint8_t>(pseudo >> 8);
-  frame[51] = static_cast<uint8_t>(pseudo);
-  for (size_t i = 0; i < payload; ++i) frame[54 + i] = static_cast<uint8_t>(i);
-  return frame;
-}
-
-void QueueTcp(TestBench& bench, const Frame& frame, uint64_t segment_bytes) {
-  constexpr uint64_t kTucmd = 0x03000000;  // TCP over IPv4.
-  bench.QueueDescriptor(
-      14 | 24 << 8 | 33 << 16 | uint64_t{34} << 32 | uint64_t{50} << 40,
-      (frame.size() - 54) | kTxCmdDext | kTxCmdTse | kTucmd |
-          uint64_t{54} << 40 | segment_bytes << 48);
-  bench.QueueTx(frame, kSend | kTxCmdDext | kTxTypeData | kTxCmdTse);
-}
-
-TEST(Transmit, SegmentsTcp) {
-  TestBench bench;
-  bench.BringUp();
-  const Frame frame = TcpFrame(1000);
-  QueueTcp(bench, frame, 400);
-  bench.RingTx();
-  ASSERT_EQ(bench.network.sent.size(), 3u);
-  for (size_t i = 0; i < 3; ++i) {
-    const Frame& sent = bench.network.sent[i];
-    const size_t payload = i < 2 ? 400 : 200;
-    ASSERT_EQ(sent.size(), 54 + payload);
-    const RxChecksum sums = CheckFrame(sent);
-    EXPECT_TRUE(sums.ip_checked && sums.ip_good) << i;
-    EXPECT_TRUE(sums.l4_checked && !sums.l4_is_udp && sums.l4_good) << i;
-    EXPECT_EQ(sent[18] << 8 | sent[19], (0xfffe + i) & 0xffff);
-    const uint32_t sequence = static_cast<uint32_t>(
-        sent[38] << 24 | sent[39] << 16 | sent[40] << 8 | sent[41]);
-    EXPECT_EQ(sequence, 0xfff0 + 400 * i);
-    EXPECT_EQ(sent[47], i == 2 ? 0x19 : 0x10) << "FIN and PSH at the end";
-    EXPECT_TRUE(std::equal(sent.begin() + 54, sent.end(),
-                           frame.begin() + 54 + 400 * i));
-  }
-  EXPECT_EQ(bench.counters.tx_frames, 3u);
-}
-
-TEST(Transmit, BusyNetworkKeepsTheRestOfTheSegments) {
-  TestBench bench;
-  bench.BringUp();
-  bench.network.answer = SendResult::kBusy;
-  QueueTcp(bench, TcpFrame(1000), 400);
-  bench.RingTx();
-  EXPECT_EQ(bench.Read(kTdh), 1u);
-  bench.network.answer = SendResult::kSent;
-  bench.nic->ResumeSend();
-  EXPECT_EQ(bench.network.sent.size(), 3u);
-  EXPECT_EQ(bench.Read(kTdh), 2u);
-}
-
-TEST(Transmit, S7_SegmentsThatMakeNoSenseAreCounted) {
-  TestBench bench;
-  bench.BringUp();
-  Frame version = TcpFrame(100);
-  version[14] = 0x65;
-  QueueTcp(bench, TcpFrame(100), 0);
-  QueueTcp(bench, version, 50);
-  QueueTcp(bench, TestFrame(60), 50);
-  bench.RingTx();
-  EXPECT_TRUE(bench.network.sent.empty());
-  EXPECT_EQ(bench.counters.tx_bad, 3u);
-}
-
-TEST(Transmit, BusyNetworkKeepsTheFrame) {
-  TestBench bench;
-  bench.BringUp();
-  bench.network.answer = SendResult::kBusy;
-  bench.QueueTx(TestFrame(64, 1), kSend);
-  bench.QueueTx(TestFrame(64, 2), kSend);
-  bench.RingTx();
-  EXPECT_EQ(bench.Read(kTdh), 0u);
-  EXPECT_FALSE(bench.TxStatus(0) & kDd);
-  bench.network.answer = SendResult::kSent;
-  bench.nic->ResumeSend();
-  ASSERT_EQ(bench.network.sent.size(), 2u);
-  EXPECT_EQ(bench.network.sent[0], TestFrame(64, 1));
-  EXPECT_EQ(bench.Read(kTdh), 2u);
-}
-
-TEST(Transmit, S3_DescriptorOutsideTheMapIsCountedAndSkipped) {
-  TestBench bench;
-  bench.BringUp();
-  bench.QueueDescriptor(0xdead0000, kSend | 64);
-  bench.QueueDescriptor(TestBench::kIova + TestBench::kMemoryBytes - 8,
-                        kSend | 64);
-  bench.QueueDescriptor(TestBench::kBuffers, kSend | 0xffff);
-  bench.QueueTx(TestFrame(64), kSend);
-  bench.RingTx();
-  EXPECT_EQ(bench.network.sent.size(), 1u);
-  EXPECT_EQ(bench.counters.dma_faults, 2u);
-  EXPECT_EQ(bench.counters.tx_bad, 3u);
-}
-
-TEST(Transmit, HostileRingRegistersDoNothing) {
-  TestBench bench;
-  bench.BringUp();
-  const struct {
-    uint32_t tdlen, tdh, tdt;
-  } kCases[] = {{0, 0, 1},        {256, 0, 16},    {256, 16, 0},
-                {256, 0, 0xffff}, {128, 0xfff, 1}, {0xfffff, 0xffff, 0xffff}};
-  for (const auto& c : kCases) {
-    bench.Write(kTdlen, c.tdlen);
-    bench.Write(kTdh, c.tdh);
-    bench.Write(kTdt, c.tdt);
-    EXPECT_TRUE(bench.network.sent.empty());
-  }
-  EXPECT_EQ(bench.counters.tx_bad, 0u);
-}
-
-TEST(Transmit, S8_EveryFrameIsInOneCounter) {
-  TestBench bench;
-  bench.BringUp();
-  bench.QueueTx(TestFrame(64), kSend);
-  bench.RingTx();
-  bench.network.answer = SendResult::kDropped;
-  bench.QueueTx(TestFrame(64), kSend);
-  bench.RingTx();
-  bench.QueueDescriptor(1, kSend | 64);  // Outside the map.
-  bench.RingTx();
-  bench.Write(kCtrl, kCtrlFd);  // Link down.
-  bench.QueueTx(TestFrame(64), kSend);
-  bench.RingTx();
-  EXPECT_EQ(bench.counters.tx_frames, 1u);
-  EXPECT_EQ(bench.counters.network_dropped, 2u);
-  EXPECT_EQ(bench.counters.tx_bad, 1u);
-}
-
 TEST(Receive, LegacyDescriptor) {
   TestBench bench;
   bench.BringUp();
   bench.PostRx(4);
   bench.nic->Receive(TestFrame(200));
   bench.nic->EndReceive();
-  EXPECT_EQ(bench.Bytes(bench.RxBuffer(0), 200), TestFrame(200));
-  const uint64_t status = bench.RxStatus(0);
-  EXPECT_EQ(status & 0xffff, 200u);
-  EXPECT_EQ(status >> 32 & 0xff, kRxDd | kRxEop | kRxIxsm);
-  EXPECT_EQ(bench.Read(kRdh), 1u);
+  EXPECT_EQ(bench.RxLength(0), 200u);
+  EXPECT_EQ(bench.RxBits(0), kRxDd | kRxEop | kRxIxsm);
   EXPECT_TRUE(bench.Read(kIcr) & kIcrRxt0);
-  EXPECT_EQ(bench.Read(kGprc), 1u);
-  EXPECT_EQ(bench.Read(kGorcl), 204u);
-  EXPECT_EQ(bench.counters.rx_frames, 1u);
 }
 
 TEST(Receive, ExtendedDescriptor) {
@@ -276,46 +44,6 @@ TEST(Receive, ExtendedDescriptor) {
   const uint64_t status = bench.RxStatus(0);
   EXPECT_EQ(status & 0xfffff, kRxDd | kRxEop | kRxIxsm);
   EXPECT_EQ(status >> 32 & 0xffff, 200u);
-}
-
-TEST(Receive, FcsIsWrittenWithoutSecrc) {
-  TestBench bench;
-  bench.BringUp();
-  bench.Write(kRctl, kRctlEn | kRctlUpe);
-  bench.PostRx(2);
-  bench.nic->Receive(TestFrame(60));
-  EXPECT_EQ(bench.RxStatus(0) & 0xffff, 64u);
-  Frame with_fcs = bench.Bytes(bench.RxBuffer(0), 64);
-  // A CRC over a frame and its own CRC always leaves this residue.
-  EXPECT_EQ(FrameCheckSequence(with_fcs), 0x2144df1cu);
-}
-
-TEST(Receive, LongFrameSpansBuffers) {
-  TestBench bench;
-  bench.BringUp(kRctlLpe);
-  bench.PostRx(8);
-  const Frame frame = TestFrame(5000);
-  bench.nic->Receive(frame);
-  EXPECT_EQ(bench.Read(kRdh), 3u);
-  Frame got = bench.Bytes(bench.RxBuffer(0), 2048);
-  const Frame second = bench.Bytes(bench.RxBuffer(1), 2048);
-  const Frame third = bench.Bytes(bench.RxBuffer(2), 5000 - 4096);
-  got.insert(got.end(), second.begin(), second.end());
-  got.insert(got.end(), third.begin(), third.end());
-  EXPECT_EQ(got, frame);
-  EXPECT_FALSE(bench.RxStatus(1) >> 32 & kRxEop);
-  EXPECT_TRUE(bench.RxStatus(2) >> 32 & kRxEop);
-}
-
-TEST(Receive, PacketBufferHoldsFramesUntilDescriptorsCome) {
-  TestBench bench;
-  bench.BringUp();
-  for (uint8_t i = 0; i < 3; ++i) bench.nic->Receive(TestFrame(64, i));
-  EXPECT_EQ(bench.counters.rx_missed, 0u);
-  EXPECT_EQ(bench.counters.rx_frames, 0u);
-  bench.PostRx(4);
-  EXPECT_EQ(bench.counters.rx_frames, 3u);
-  EXPECT_EQ(bench.Bytes(bench.RxBuffer(2), 64), TestFrame(64, 2));
 }
 
 TEST(Receive, FlowControlPausesThePartner) {
@@ -329,143 +57,6 @@ TEST(Receive, FlowControlPausesThePartner) {
   EXPECT_TRUE(bench.nic->ObeysPause());
   bench.PostRx(4);
   EXPECT_FALSE(bench.nic->PausesPartner());
-}
-
-TEST(Receive, Filter) {
-  const Frame broadcast(64, 0xff);
-  Frame multicast = TestFrame(64);
-  multicast[0] = 0x01;
-  Frame other = TestFrame(64);
-  other[5] ^= 1;
-  // MO 0: bits 47:36 of the address index the table.
-  const uint32_t hash =
-      ((multicast[4] | uint32_t{multicast[5]} << 8) >> 4) & 0xfff;
-  const struct {
-    const char* name;
-    uint32_t rctl;
-    bool in_table;
-    Frame frame;
-    bool passes;
-  } kCases[] = {
-      {"own address", 0, false, TestFrame(64), true},
-      {"another address", 0, false, other, false},
-      {"another address, promiscuous", kRctlUpe, false, other, true},
-      {"broadcast", 0, false, broadcast, false},
-      {"broadcast accepted", kRctlBam, false, broadcast, true},
-      {"multicast", kRctlBam | kRctlUpe, false, multicast, false},
-      {"multicast promiscuous", kRctlMpe, false, multicast, true},
-      {"multicast in table", 0, true, multicast, true},
-  };
-  for (const auto& c : kCases) {
-    TestBench bench;
-    bench.BringUp();
-    bench.Write(kRctl, kRctlEn | kRctlSecrc | c.rctl);
-    if (c.in_table) bench.Write(kMta + 4 * (hash >> 5), 1u << (hash & 31));
-    bench.PostRx(4);
-    bench.nic->Receive(c.frame);
-    EXPECT_EQ(bench.counters.rx_frames, c.passes ? 1u : 0u) << c.name;
-    EXPECT_EQ(bench.counters.rx_filtered, c.passes ? 0u : 1u) << c.name;
-  }
-}
-
-TEST(Receive, S8_EveryFrameIsInOneCounter) {
-  TestBench bench;
-  uint64_t offered = 0;
-  const auto receive = [&](const Frame& frame) {
-    bench.nic->Receive(frame);
-    ++offered;
-  };
-  receive(TestFrame(64));  // Receiver off.
-  bench.BringUp();
-  receive(TestFrame(1600));  // No LPE.
-  Frame multicast = TestFrame(64);
-  multicast[0] = 1;
-  receive(multicast);
-  bench.PostRx(2);
-  receive(TestFrame(64));
-  receive(TestFrame(64));
-  for (int i = 0; i < 1000; ++i) receive(TestFrame(64));  // Ring full.
-  EXPECT_GT(bench.counters.rx_missed, 0u);
-  EXPECT_EQ(bench.Read(kMpc), bench.counters.rx_missed);
-  bench.Write(kCtrl, kCtrlRst);  // The packet buffer is emptied.
-  EXPECT_EQ(bench.counters.rx_offered, offered);
-  EXPECT_EQ(RxSum(bench.counters), offered);
-}
-
-TEST(Dma, S3_BusMasterOffTouchesNothing) {
-  TestBench bench;
-  bench.BringUp();
-  bench.PostRx(4);
-  bench.SetBusMaster(false);
-  bench.nic->Receive(TestFrame(64));
-  bench.QueueTx(TestFrame(64), kSend);
-  bench.RingTx();
-  EXPECT_EQ(bench.RxStatus(0), 0u);
-  EXPECT_FALSE(bench.TxStatus(0) & kDd);
-  EXPECT_TRUE(bench.network.sent.empty());
-  EXPECT_EQ(bench.counters.dma_faults, 0u) << "it did not even try";
-}
-
-TEST(Dma, S4_NothingIsWrittenAfterUnmap) {
-  TestBench bench;
-  bench.BringUp();
-  bench.PostRx(8);
-  bench.nic->Receive(TestFrame(64));
-  ASSERT_EQ(bench.nic->UnmapDma(TestBench::kIova, TestBench::kMemoryBytes), 0);
-  bench.QueueTx(TestFrame(64), kSend);
-  const Frame queued = bench.Bytes(TestBench::kIova, TestBench::kMemoryBytes);
-  for (int i = 0; i < 4; ++i) bench.nic->Receive(TestFrame(64));
-  bench.RingTx();
-  EXPECT_EQ(bench.Bytes(TestBench::kIova, TestBench::kMemoryBytes), queued);
-  EXPECT_GE(bench.counters.dma_faults, 5u);
-  EXPECT_TRUE(bench.network.sent.empty());
-}
-
-TEST(Dma, S3_WritesStayOutOfReadOnlyMaps) {
-  TestBench bench;
-  bench.BringUp();
-  ASSERT_EQ(bench.nic->UnmapDma(TestBench::kIova, TestBench::kMemoryBytes), 0);
-  auto memory = *CreateSealedMemory("read only", kPageBytes);
-  ASSERT_EQ(bench.nic->MapDma(TestBench::kRxRing, kPageBytes,
-                              *ReopenReadOnly(memory.get()), 0, true, false),
-            0);
-  bench.PostRx(4);
-  bench.nic->Receive(TestFrame(64));
-  EXPECT_EQ(bench.counters.rx_frames, 0u);
-  EXPECT_EQ(bench.counters.rx_missed, 1u);
-  EXPECT_GE(bench.counters.dma_faults, 1u);
-}
-
-TEST(Dma, MapRefusesOverlapsAndMissingBytes) {
-  PortCounters counters = {};
-  DmaMap map(counters);
-  const auto memory = [] { return *CreateSealedMemory("map", 4 * kPageBytes); };
-  constexpr uint64_t kAt = 0x10000;
-  ASSERT_EQ(map.Map(kAt, 8192, memory(), 0, true, true), 0);
-  const struct {
-    const char* name;
-    uint64_t iova, bytes, offset;
-    int error;
-  } kCases[] = {
-      {"same", kAt, 8192, 0, EEXIST},
-      {"inside", kAt + 4096, 1, 0, EEXIST},
-      {"over the start", kAt - 4096, 4097, 0, EEXIST},
-      {"over the end", kAt + 8191, 4096, 0, EEXIST},
-      {"around", kAt - 4096, 16384, 0, EEXIST},
-      {"beyond the memory", 0x90000, 16385, 0, EINVAL},
-      {"offset beyond the memory", 0x90000, 1, 1 << 20, EINVAL},
-      {"wraps", UINT64_MAX - 10, 4096, 0, EINVAL},
-      {"empty", 0x90000, 0, 0, EINVAL},
-      {"before", kAt - 4096, 4096, 0, 0},
-      {"behind", kAt + 8192, 4096, 0, 0},
-      {"last byte of all", UINT64_MAX - 4095, 4096, 0, 0},
-  };
-  for (const auto& c : kCases) {
-    EXPECT_EQ(map.Map(c.iova, c.bytes, memory(), c.offset, true, true), c.error)
-        << c.name;
-  }
-  EXPECT_EQ(map.Unmap(kAt, 4096), ENOENT);
-  EXPECT_EQ(map.Unmap(kAt, 8192), 0);
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 #include "base/clock.h"
@@ -226,31 +225,21 @@ void Interrupts::Fire(Vector& vector) {
   }
 }
 
-void Interrupts::ReadTable(uint32_t offset, std::span<uint8_t> data) const {
-  for (size_t i = 0; i < data.size(); i += 4) {
-    const auto at = static_cast<uint32_t>(offset + i);
-    uint32_t value = 0;
-    if (at < kTableBytes) {
-      value = table_[at / 16][at / 4 % 4];
-    } else if (at == kPbaOffset) {
-      for (uint32_t v = 0; v < kMsixVectors; ++v) {
-        value |= uint32_t{msix_[v].pending} << v;
-      }
-    }
-    std::memcpy(data.data() + i, &value, 4);
+uint32_t Interrupts::ReadTable(uint32_t offset) const {
+  if (offset < kTableBytes) return table_[offset / 16][offset / 4 % 4];
+  if (offset != kPbaOffset) return 0;
+  uint32_t pending = 0;
+  for (uint32_t v = 0; v < kMsixVectors; ++v) {
+    pending |= uint32_t{msix_[v].pending} << v;
   }
+  return pending;
 }
 
-void Interrupts::WriteTable(uint32_t offset, std::span<const uint8_t> data) {
-  for (size_t i = 0; i < data.size(); i += 4) {
-    const auto at = static_cast<uint32_t>(offset + i);
-    if (at >= kTableBytes) return;  // The PBA is read-only.
-    uint32_t value;
-    std::memcpy(&value, data.data() + i, 4);
-    table_[at / 16][at / 4 % 4] = value;
-    Vector& vector = msix_[at / 16];
-    if (vector.pending && !vector.waiting) Fire(vector);
-  }
+void Interrupts::WriteTable(uint32_t offset, uint32_t value) {
+  if (offset >= kTableBytes) return;
+  table_[offset / 16][offset / 4 % 4] = value;
+  Vector& vector = msix_[offset / 16];
+  if (vector.pending && !vector.waiting) Fire(vector);
 }
 
 uint32_t Interrupts::VectorCount(uint32_t index) {

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "base/event_loop.h"
@@ -51,10 +50,10 @@ class Interrupts {
   // Config space changed: what was masked by it may signal now.
   void ConfigChanged();
 
-  // BAR3: the MSI-X table and the pending bits. Requires: inside the BAR, whole
-  // words.
-  void ReadTable(uint32_t offset, std::span<uint8_t> data) const;
-  void WriteTable(uint32_t offset, std::span<const uint8_t> data);
+  // BAR3: the MSI-X table and the pending bits, of which only the table can be
+  // written. Requires: whole words.
+  uint32_t ReadTable(uint32_t offset) const;
+  void WriteTable(uint32_t offset, uint32_t value);
 
   // vfio-user index 0 (INTx), 1 (MSI), 2 (MSI-X).
   static uint32_t VectorCount(uint32_t index);

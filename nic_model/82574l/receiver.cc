@@ -11,22 +11,8 @@ namespace {
 constexpr size_t kFcsBytes = 4;
 // 10.2.5.1 LPE: longer frames are long packets; FCS not counted here.
 constexpr size_t kLongestWithoutLpe = 1522 - kFcsBytes;
-constexpr uint64_t kDescriptorBytes = 16;
 
 }  // namespace
-
-uint32_t Receiver::RingCount() const {
-  return (regs_[kRdlen] & 0xfff80) / kDescriptorBytes;
-}
-
-uint32_t Receiver::Free() const {
-  const uint32_t count = RingCount();
-  const uint32_t head = regs_[kRdh];
-  const uint32_t tail = regs_[kRdt];
-  // A head or tail outside the ring is software's error: nothing is free.
-  if (!dma_.bus_master() || head >= count || tail >= count) return 0;
-  return tail >= head ? tail - head : count - head + tail;
-}
 
 uint32_t Receiver::BufferBytes() const {
   const uint32_t rctl = regs_[kRctl];
@@ -47,7 +33,8 @@ uint32_t Receiver::DescriptorsFor(size_t bytes) const {
 bool Receiver::PausesPartner() const {
   const uint32_t threshold = regs_[kFcrth] & 0xfff8;
   return regs_.Has(kCtrl, kCtrlTfce) && threshold != 0 && enabled_ &&
-         fifo_.bytes() != 0 && (Free() == 0 || fifo_.bytes() >= threshold);
+         fifo_.bytes() != 0 &&
+         (ring_.owned() == 0 || fifo_.bytes() >= threshold);
 }
 
 void Receiver::Account(std::atomic<uint64_t>& counter) {
@@ -75,12 +62,12 @@ void Receiver::Receive(std::span<const uint8_t> frame) {
     return Account(counters_.rx_filtered);
   }
   const uint32_t descriptors = DescriptorsFor(frame.size());
-  const uint32_t count = RingCount();
+  const uint32_t count = ring_.count();
   if (count != 0 && descriptors >= count) {
     statistics_.Count(kRlec);
     return Account(counters_.rx_oversize);
   }
-  if (fifo_.frames() == 0 && Free() >= descriptors) {
+  if (fifo_.frames() == 0 && ring_.owned() >= descriptors) {
     return Deliver(frame, descriptors);
   }
   statistics_.Count(kRnbc);
@@ -95,10 +82,10 @@ void Receiver::DrainFifo() {
     const std::span<const uint8_t> frame = fifo_.Front();
     // The ring may have changed since the frame was let in.
     const uint32_t descriptors = DescriptorsFor(frame.size());
-    const uint32_t count = RingCount();
+    const uint32_t count = ring_.count();
     if (count != 0 && descriptors >= count) {
       Account(counters_.rx_oversize);
-    } else if (Free() >= descriptors) {
+    } else if (ring_.owned() >= descriptors) {
       Deliver(frame, descriptors);
     } else {
       break;
@@ -127,55 +114,30 @@ bool Receiver::WriteFrame(std::span<const uint8_t> frame,
     std::memcpy(scratch_.data() + frame.size(), &fcs, kFcsBytes);
     data = std::span(scratch_).first(frame.size() + (with_fcs ? kFcsBytes : 0));
   }
-  const uint64_t base = uint64_t{regs_[kRdbah]} << 32 | (regs_[kRdbal] & ~0xfu);
-  const uint32_t count = RingCount();
-  const uint32_t buffer_bytes = BufferBytes();
-  bool written = true;
   if (faults_.stray_dma) {
-    static_cast<void>(dma_.Write(base ^ (uint64_t{1} << 46), data));
+    static_cast<void>(dma_.Write(ring_.base() ^ (uint64_t{1} << 46), data));
   }
-  for (uint32_t i = 0; i < descriptors; ++i) {
-    const uint32_t index = regs_[kRdh];
-    const uint64_t descriptor = base + index * kDescriptorBytes;
-    const auto part = data.first(std::min<size_t>(data.size(), buffer_bytes));
-    uint64_t buffer;
-    written = written && dma_.ReadQuad(descriptor, &buffer) &&
-              dma_.Write(buffer, part);
-    data = data.subspan(part.size());
-    // The descriptor is used up even so: the NIC must not stand still at it.
-    written =
-        written && WriteBack(descriptor, static_cast<uint32_t>(part.size()),
-                             i + 1 == descriptors, frame);
-    regs_[kRdh] = index + 1 == count ? 0 : index + 1;
-  }
-  return written;
+  return ring_.Scatter(data, descriptors, BufferBytes(),
+                       [&](uint32_t length, bool last) {
+                         return WriteBack(length, last, frame);
+                       });
 }
 
-bool Receiver::WriteBack(uint64_t descriptor, uint32_t length, bool last,
+bool Receiver::WriteBack(uint32_t length, bool last,
                          std::span<const uint8_t> frame) {
-  if (faults_.never_complete) return true;
   if (faults_.length_beyond_buffer) length = BufferBytes() + 512;
   const uint32_t checksum_status = last ? ChecksumStatus(frame) : 0;
   const uint32_t status =
       kRxDd | (last ? kRxEop : 0) | (checksum_status & 0xff);
   const uint32_t errors = checksum_status >> 24;
   const uint16_t packet_checksum = last ? PacketChecksum(frame) : 0;
-  const bool extended = regs_.Has(kRfctl, kRfctlExsten);
-  if (faults_.complete_twice && regs_[kRdh] != 0) {
-    static_cast<void>(
-        dma_.WriteQuad(descriptor + 8 - kDescriptorBytes,
-                       extended ? status | uint64_t{length & 0xffff} << 32
-                                : length | uint64_t{status} << 32));
+  if (!regs_.Has(kRfctl, kRfctlExsten)) {
+    return ring_.WriteBack(length | uint64_t{packet_checksum} << 16 |
+                           uint64_t{status} << 32 | uint64_t{errors} << 40);
   }
-  if (!extended) {
-    return dma_.WriteQuad(descriptor + 8,
-                          length | uint64_t{packet_checksum} << 16 |
-                              uint64_t{status} << 32 | uint64_t{errors} << 40);
-  }
-  // DD is in the second quadword: written last.
-  return dma_.WriteQuad(descriptor, uint64_t{packet_checksum} << 48) &&
-         dma_.WriteQuad(descriptor + 8, status | uint64_t{errors} << 24 |
-                                            uint64_t{length & 0xffff} << 32);
+  return ring_.WriteBack(
+      uint64_t{packet_checksum} << 48,
+      status | uint64_t{errors} << 24 | uint64_t{length & 0xffff} << 32);
 }
 
 uint32_t Receiver::ChecksumStatus(std::span<const uint8_t> frame) const {
@@ -213,8 +175,8 @@ void Receiver::EndBatch() {
   delivered_ = false;
   uint32_t causes = kIcrRxt0 | kIcrRxq0;
   // 10.2.5.1 RDMTS: a half, a quarter or an eighth of the ring is left.
-  const uint32_t threshold = RingCount() >> (1 + ((regs_[kRctl] >> 8) & 3));
-  if (Free() <= threshold) causes |= kIcrRxdmt0;
+  const uint32_t threshold = ring_.count() >> (1 + ((regs_[kRctl] >> 8) & 3));
+  if (ring_.owned() <= threshold) causes |= kIcrRxdmt0;
   interrupts_.RaiseDelayed(causes, kRdtr, kRadv);
 }
 

@@ -14,6 +14,7 @@
 #include "nic_model/frames/checksum.h"
 #include "nic_model/frames/frame_fifo.h"
 #include "nic_model/intel/register_file.h"
+#include "nic_model/intel/ring.h"
 #include "nic_model/intel/statistics.h"
 
 namespace bulkhead::nic_model::i82574 {
@@ -33,7 +34,8 @@ class Receiver {
         interrupts_(interrupts),
         statistics_(statistics),
         counters_(counters),
-        faults_(faults) {}
+        faults_(faults),
+        ring_(regs, kRdbal, dma, faults) {}
 
   void Receive(std::span<const uint8_t> frame);
   // Raises the interrupts that the frames since the last call are due.
@@ -47,22 +49,19 @@ class Receiver {
   void Reset();
 
   // A frame of any length would not be missed just now.
-  bool HasFreeDescriptors() const { return enabled_ && Free() != 0; }
+  bool HasFreeDescriptors() const { return enabled_ && ring_.owned() != 0; }
   // XOFF was sent: frames wait in the packet buffer above FCRTH.
   bool PausesPartner() const;
 
   uint64_t frames_done() const { return frames_done_; }
 
  private:
-  uint32_t RingCount() const;
-  uint32_t Free() const;
   uint32_t BufferBytes() const;
   // How many descriptors the frame takes; 0: no ring could hold it.
   uint32_t DescriptorsFor(size_t bytes) const;
   void Deliver(std::span<const uint8_t> frame, uint32_t descriptors);
   bool WriteFrame(std::span<const uint8_t> frame, uint32_t descriptors);
-  bool WriteBack(uint64_t descriptor, uint32_t length, bool last,
-                 std::span<const uint8_t> frame);
+  bool WriteBack(uint32_t length, bool last, std::span<const uint8_t> frame);
   uint32_t ChecksumStatus(std::span<const uint8_t> frame) const;
   uint16_t PacketChecksum(std::span<const uint8_t> frame) const;
   // Ends the accounting of one frame.
@@ -74,6 +73,7 @@ class Receiver {
   Statistics& statistics_;
   PortCounters& counters_;
   const Faults& faults_;
+  Ring ring_;
   bool enabled_ = false;
   bool delivered_ = false;  // Since EndBatch.
   bool overrun_ = false;    // Since EndBatch.

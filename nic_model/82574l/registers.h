@@ -23,7 +23,6 @@ constexpr uint32_t kFct = 0x0030;
 constexpr uint32_t kFcttv = 0x0170;
 constexpr uint32_t kExtcnfCtrl = 0x0f00;
 constexpr uint32_t kPba = 0x1000;
-constexpr uint32_t kEemngctl = 0x1010;
 // 10.2.4 Interrupts.
 constexpr uint32_t kIcr = 0x00c0;
 constexpr uint32_t kItr = 0x00c4;
@@ -47,8 +46,6 @@ constexpr uint32_t kRdt = 0x2818;
 constexpr uint32_t kRdtr = 0x2820;
 constexpr uint32_t kRxdctl = 0x2828;
 constexpr uint32_t kRadv = 0x282c;
-constexpr uint32_t kVfta = 0x5600;  // 128 words.
-constexpr uint32_t kMrqc = 0x5818;
 // 10.2.6 Transmit.
 constexpr uint32_t kTdbal = 0x3800;
 constexpr uint32_t kTdbah = 0x3804;
@@ -64,19 +61,13 @@ constexpr uint32_t kGcr = 0x5b00;
 constexpr uint32_t kPbaClear = 0x5b68;
 
 // CTRL_EXT.
-constexpr uint32_t kCtrlExtAsdchk = 1u << 12;
-constexpr uint32_t kCtrlExtEeRst = 1u << 13;
 constexpr uint32_t kCtrlExtEiame = 1u << 24;
 constexpr uint32_t kCtrlExtIame = 1u << 27;
 
 // ICR, ICS, IMS, IMC, IAM.
-constexpr uint32_t kIcrTxdw = 1u << 0;
 constexpr uint32_t kIcrTxqe = 1u << 1;
-constexpr uint32_t kIcrLsc = 1u << 2;
-constexpr uint32_t kIcrRxdmt0 = 1u << 4;
 constexpr uint32_t kIcrRxo = 1u << 6;
 constexpr uint32_t kIcrRxt0 = 1u << 7;
-constexpr uint32_t kIcrMdac = 1u << 9;
 constexpr uint32_t kIcrTxdLow = 1u << 15;
 constexpr uint32_t kIcrSrpd = 1u << 16;
 constexpr uint32_t kIcrAck = 1u << 17;
@@ -86,7 +77,6 @@ constexpr uint32_t kIcrRxq1 = 1u << 21;
 constexpr uint32_t kIcrTxq0 = 1u << 22;
 constexpr uint32_t kIcrTxq1 = 1u << 23;
 constexpr uint32_t kIcrOther = 1u << 24;
-constexpr uint32_t kIcrIntAsserted = 1u << 31;
 constexpr uint32_t kIcrOtherCauses =
     kIcrLsc | kIcrRxo | kIcrMdac | kIcrSrpd | kIcrAck | kIcrMng;
 constexpr uint32_t kIcrMsixCauses =
@@ -102,12 +92,8 @@ constexpr uint32_t kRfctlExsten = 1u << 15;
 // checksum 31:16, status 39:32, errors 47:40, VLAN 63:48. 7.1.5 Extended,
 // written back: MRQ 31:0, packet checksum and IP id or RSS hash 63:32; then
 // extended status 19:0, extended error 31:20, length 47:32, VLAN 63:48.
-constexpr uint32_t kRxDd = 1u << 0;
-constexpr uint32_t kRxEop = 1u << 1;
 constexpr uint32_t kRxIxsm = 1u << 2;
-constexpr uint32_t kRxUdpcs = 1u << 4;
 constexpr uint32_t kRxTcpcs = 1u << 5;
-constexpr uint32_t kRxIpcs = 1u << 6;
 // In `errors` of the legacy descriptor; in bits 31:24 of the extended status.
 constexpr uint32_t kRxErrorTcpe = 1u << 5;
 constexpr uint32_t kRxErrorIpe = 1u << 6;
@@ -115,17 +101,12 @@ constexpr uint32_t kRxErrorIpe = 1u << 6;
 // 7.2.10 Transmit descriptors, second quadword. Legacy: length 15:0, CSO 23:16,
 // CMD 31:24, status 35:32, CSS 47:40. Data (DEXT, DTYP 1): length 19:0, DTYP
 // 23:20, DCMD 31:24, status 35:32, POPTS 47:40. Context (DEXT, DTYP 0).
-constexpr uint32_t kTxCmdEop = 1u << 24;
-constexpr uint32_t kTxCmdIc = 1u << 26;   // Legacy.
-constexpr uint32_t kTxCmdTse = 1u << 26;  // Data: segmentation.
-constexpr uint32_t kTxCmdRs = 1u << 27;
-constexpr uint32_t kTxCmdDext = 1u << 29;
-constexpr uint32_t kTxCmdIde = 1u << 31;
-constexpr uint32_t kTxTypeMask = 0xfu << 20;
+constexpr uint32_t kTxIc = 1u << 26;   // Legacy.
+constexpr uint32_t kTxTse = 1u << 26;  // Data: segmentation.
+constexpr uint32_t kTxIde = 1u << 31;
 constexpr uint32_t kTxTypeData = 1u << 20;
 constexpr uint32_t kTxPoptsIxsm = 1u << 0;
 constexpr uint32_t kTxPoptsTxsm = 1u << 1;
-constexpr uint64_t kTxDd = uint64_t{1} << 32;
 
 }  // namespace bulkhead::nic_model::i82574
 

@@ -1,22 +1,14 @@
 #include "nic_model/82576/device.h"
 
-#include <sys/epoll.h>
-
 #include <cerrno>
-#include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "base/errno_status.h"
-#include "base/log.h"
 #include "nic_model/82576/registers.h"
 #include "nic_model/82576/reset_values.h"
 
 namespace bulkhead::nic_model::i82576 {
 namespace {
-
-using std::chrono::milliseconds;
 
 // Chapter 9; the subsystem is Intel's own dual-port adapter.
 constexpr intel::ConfigLayout kConfigLayout = {.device = 0x10c9,
@@ -30,24 +22,10 @@ constexpr intel::ConfigLayout kConfigLayout = {.device = 0x10c9,
 constexpr uint32_t kPhyId = 0x02a80391;  // Its own.
 constexpr uint32_t kPbaOffset = 0x2000;  // In BAR3.
 
-// Descriptors handled before other events get their turn.
-constexpr uint32_t kTxBudget = 256;
-// A PHY that was reset needs time to negotiate. The real one takes seconds;
-// what matters to a driver is that it must wait.
-constexpr milliseconds kNegotiation(10);
-constexpr milliseconds kFlapPeriod(100);
-
-// 8.1: registers are accessed as whole words. (The server checked the access
-// against the BAR; what the BAR is said to have can be a test fault.)
-bool IsRegisterAccess(uint64_t offset, size_t bytes) {
-  return offset % 4 == 0 && bytes % 4 == 0 && bytes <= kBar0Bytes &&
-         offset <= kBar0Bytes - bytes;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Intel82576>> Intel82576::Create(
-    EventLoop& loop, PortCounters& counters, Options options) {
+    EventLoop& loop, PortCounters& counters, ModelOptions options) {
   ASSIGN_OR_RETURN(auto doorbells,
                    intel::Doorbells::Create(std::move(options.doorbell_page),
                                             {.tdt = kTdt,
@@ -56,58 +34,26 @@ absl::StatusOr<std::unique_ptr<Intel82576>> Intel82576::Create(
                                              .queues = kQueues}));
   std::unique_ptr<Intel82576> device(
       new Intel82576(loop, counters, options, std::move(doorbells)));
-  RETURN_IF_ERROR(device->Watch());
+  RETURN_IF_ERROR(device->Start());
   return device;
 }
 
 Intel82576::Intel82576(EventLoop& loop, PortCounters& counters,
-                       const Options& options,
+                       const ModelOptions& options,
                        std::unique_ptr<intel::Doorbells> doorbells)
-    : loop_(loop),
-      mac_(options.mac),
-      counters_(counters),
-      faults_(options.faults),
-      config_(kConfigLayout, mac_, options.serial),
-      nvm_(mac_, kConfigLayout.device, kConfigLayout.subsystem),
-      phy_(kPhyId),
-      dma_(counters),
-      statistics_(regs_),
-      msix_(kMsixVectors, faults_, counters),
-      interrupts_(loop, regs_, msix_),
-      receiver_(regs_, dma_, interrupts_, statistics_, counters, faults_),
-      doorbells_(std::move(doorbells)) {
+    : Controller(loop, counters, options, kConfigLayout, kPhyId,
+                 std::move(doorbells)),
+      msix_(kMsixVectors, faults(), counters),
+      interrupts_(loop, regs(), msix_),
+      receiver_(regs(), dma(), interrupts_, statistics(), counters, faults()) {
   for (uint32_t queue = 0; queue < kQueues; ++queue) {
-    transmitters_.emplace_back(queue, regs_, dma_, interrupts_, statistics_,
-                               counters, faults_);
+    transmitters_.emplace_back(queue, regs(), dma(), interrupts_, statistics(),
+                               counters, faults());
   }
-  ResetRegisters(regs_);
-  LoadReceiveAddress();
-  if (faults_.looping_capabilities) config_.LoopCapabilities();
-}
-
-Intel82576::~Intel82576() {
-  loop_.Unwatch(tx_watch_);
-  loop_.Unwatch(rx_watch_);
-  loop_.RemovePoller(poller_);
-  loop_.Cancel(link_timer_);
-}
-
-absl::Status Intel82576::Watch() {
-  // Edge triggered: each ring of a doorbell is one event, and its counter need
-  // never be read.
-  ASSIGN_OR_RETURN(tx_watch_,
-                   loop_.Watch(doorbells_->tx_event(), EPOLLIN | EPOLLET,
-                               [this](uint32_t) { Transmit(); }));
-  ASSIGN_OR_RETURN(rx_watch_,
-                   loop_.Watch(doorbells_->rx_event(), EPOLLIN | EPOLLET,
-                               [this](uint32_t) { ReceiverReady(); }));
-  poller_ = loop_.AddPoller([this] { return more_to_send_ && Transmit(); });
-  if (faults_.link_flap) FlapLink();
-  return absl::OkStatus();
 }
 
 void Intel82576::PlugIn(Network* network) {
-  network_ = network;
+  Controller::PlugIn(network);
   for (Transmitter& queue : transmitters_) queue.set_network(network);
 }
 
@@ -119,248 +65,80 @@ uint64_t Intel82576::work_done() const {
   return done;
 }
 
+void Intel82576::ResetQueuesAndRegisters() {
+  for (Transmitter& queue : transmitters_) queue.Reset();
+  receiver_.Reset();
+  ResetRegisters(regs());
+  receiver_.UpdateRss();
+  interrupts_.Reset();
+}
+
 // ---- Data path.
 
 void Intel82576::SyncTails() {
   for (uint32_t queue = 0; queue < kQueues; ++queue) {
     // Read once (S7). Sixteen bits.
-    if (regs_.Has(OfQueue(queue, kTxdctl), kQueueEnable)) {
-      regs_[OfQueue(queue, kTdt)] = doorbells_->tx_tail(queue) & 0xffff;
+    if (regs().Has(OfQueue(queue, kTxdctl), kQueueEnable)) {
+      regs()[OfQueue(queue, kTdt)] = doorbells().tx_tail(queue) & 0xffff;
     }
-    if (regs_.Has(OfQueue(queue, kRxdctl), kQueueEnable)) {
-      regs_[OfQueue(queue, kRdt)] = doorbells_->rx_tail(queue) & 0xffff;
+    if (regs().Has(OfQueue(queue, kRxdctl), kQueueEnable)) {
+      regs()[OfQueue(queue, kRdt)] = doorbells().rx_tail(queue) & 0xffff;
     }
   }
 }
 
-bool Intel82576::Transmit() {
-  SyncTails();
-  more_to_send_ = false;
+bool Intel82576::Send(uint32_t budget) {
+  bool more = false;
   for (Transmitter& queue : transmitters_) {
-    more_to_send_ |= queue.Process(kTxBudget, link_up_);
+    more |= queue.Process(budget, link_up());
   }
-  // What an echo gave back.
-  receiver_.EndBatch();
-  return more_to_send_;
-}
-
-void Intel82576::ReceiverReady() {
-  SyncTails();
-  receiver_.DrainFifo();
-  receiver_.EndBatch();
-  network_->PortReady();
+  return more;
 }
 
 void Intel82576::Receive(std::span<const uint8_t> frame) {
   receiver_.Receive(frame);
 }
 
-void Intel82576::EndReceive() { receiver_.EndBatch(); }
-
-bool Intel82576::CanReceive() const { return receiver_.HasFreeDescriptors(); }
-
 void Intel82576::ResumeSend() {
   for (Transmitter& queue : transmitters_) queue.Resume();
   Transmit();
 }
 
-// ---- Link and reset.
+// ---- Interrupts.
 
-void Intel82576::UpdateLink() {
-  const bool up = phy_.link() && regs_.Has(kCtrl, kCtrlSlu);
-  const bool changed = up != link_up_;
-  link_up_ = up;
-  receiver_.Update(up);
-  if (changed) interrupts_.RaiseOther(kIcrLsc);
-}
-
-void Intel82576::FlapLink() {
-  link_timer_ = loop_.After(kFlapPeriod, [this] {
-    phy_.set_link(!phy_.link());
-    UpdateLink();
-    FlapLink();
-  });
-}
-
-void Intel82576::LoadReceiveAddress() {
-  uint16_t high;
-  std::memcpy(&regs_[kRal0], mac_.data(), 4);
-  std::memcpy(&high, mac_.data() + 4, 2);
-  if (faults_.identity_change && counters_.resets % 2 == 1) high ^= 0x100;
-  regs_[kRah0] = high | kRahValid;
-}
-
-void Intel82576::SoftwareReset() {
-  if (faults_.die_on_reset) {
-    LogError("test fault die_on_reset: exiting");
-    std::_Exit(1);
-  }
-  Bump(counters_.resets);
-  for (Transmitter& queue : transmitters_) queue.Reset();
-  receiver_.Reset();
-  // The PHY was not reset, and its link goes on.
-  const uint32_t phy_was_reset = regs_[kStatus] & kStatusPhyra;
-  ResetRegisters(regs_);
-  receiver_.UpdateRss();
-  regs_[kStatus] = (regs_[kStatus] & ~kStatusPhyra) | phy_was_reset;
-  LoadReceiveAddress();
-  interrupts_.Reset();
-  doorbells_->ClearTails();
-  more_to_send_ = false;
-  link_up_ = false;  // SLU is clear, and no interrupt tells of a reset.
-  if (faults_.reset_never_ends) regs_[kCtrl] |= kCtrlRst;
-}
-
-// Armed vectors stay enabled, as after a reset through VFIO.
-void Intel82576::Reset() {
-  SoftwareReset();
-  config_.Reset();
-  if (msix_.armed()) config_.set_msix_enabled(true);
-  ConfigChanged();
+uint32_t Intel82576::ReadTable(uint32_t offset) const {
+  return offset == kPbaOffset ? msix_.Pending() : msix_.ReadTable(offset);
 }
 
 void Intel82576::ConfigChanged() {
-  dma_.set_bus_master(config_.bus_master());
-  msix_.set_open(config_.bus_master() && config_.msix_enabled() &&
-                 !config_.msix_masked());
+  msix_.set_open(config().bus_master() && config().msix_enabled() &&
+                 !config().msix_masked());
 }
 
-void Intel82576::WriteCtrl(uint32_t value) {
-  if ((value & kCtrlRst) != 0) return SoftwareReset();
-  const bool phy_reset_was_on = regs_.Has(kCtrl, kCtrlPhyRst);
-  const bool phy_reset = (value & kCtrlPhyRst) != 0;
-  if (faults_.reset_never_ends) value |= regs_[kCtrl] & kCtrlRst;
-  regs_[kCtrl] = value;
-  if (phy_reset && !phy_reset_was_on) {
-    phy_.Reset();
-    phy_.set_link(false);
-    regs_[kStatus] |= kStatusPhyra;
-  } else if (!phy_reset && phy_reset_was_on) {
-    loop_.Cancel(link_timer_);
-    link_timer_ = loop_.After(kNegotiation, [this] {
-      phy_.set_link(true);
-      UpdateLink();
-    });
-  }
-  UpdateLink();
-}
-
-uint32_t Intel82576::Status() const {
-  uint32_t status = regs_[kStatus] | kStatusFd | kStatusSpeed1000;
-  if (link_up_) status |= kStatusLu;
-  if (!regs_.Has(kCtrl, kCtrlGioMasterDisable)) {
-    status |= kStatusGioMasterEnable;
-  }
-  return status;
-}
-
-// ---- vfio-user.
-
-vfio_user::RegionInfo Intel82576::Region(uint32_t index) const {
-  switch (index) {
-    case 0:
-      return {faults_.absurd_bar ? uint64_t{1} << 62 : kBar0Bytes, true, true};
-    case 3:
-      return {kBar3Bytes, true, true};
-    case vfio_user::kConfigRegion:
-      return {ConfigSpace::kBytes, true, true};
-    default:
-      return {};
-  }
-}
-
-std::span<const vfio_user::DoorbellOffer> Intel82576::Doorbells(
-    uint32_t region) const {
-  if (region != 0) return {};
-  return doorbells_->offers();
+void Intel82576::EnableArmedVectors() {
+  if (msix_.armed()) config().set_msix_enabled(true);
 }
 
 uint32_t Intel82576::IrqCount(uint32_t index) const {
   return index == vfio_user::kMsixIrqIndex ? kMsixVectors : 0;
 }
 
-int Intel82576::ReadRegion(uint32_t region, uint64_t offset,
-                           std::span<uint8_t> data) {
-  const auto at = static_cast<uint32_t>(offset);
-  if (region == vfio_user::kConfigRegion) {
-    config_.Read(at, data);
-    if (faults_.all_ones) std::memset(data.data(), 0xff, data.size());
-    return 0;
-  }
-  if (!IsRegisterAccess(offset, data.size())) return EINVAL;
-  if (region == 3) {
-    for (uint32_t i = 0; i < data.size(); i += 4) {
-      const uint32_t value =
-          at + i == kPbaOffset ? msix_.Pending() : msix_.ReadTable(at + i);
-      std::memcpy(data.data() + i, &value, 4);
-    }
-    return 0;
-  }
-  for (uint32_t i = 0; i < data.size(); i += 4) {
-    const uint32_t value = ReadRegister(at + i);
-    std::memcpy(data.data() + i, &value, 4);
-  }
-  return 0;
-}
-
-int Intel82576::WriteRegion(uint32_t region, uint64_t offset,
-                            std::span<const uint8_t> data) {
-  const auto at = static_cast<uint32_t>(offset);
-  if (region == vfio_user::kConfigRegion) {
-    const bool asleep = config_.power_state() == 3;
-    config_.Write(at, data);
-    // 5.2: leaving D3 resets the function.
-    if (asleep && config_.power_state() == 0) SoftwareReset();
-    ConfigChanged();
-    return 0;
-  }
-  if (!IsRegisterAccess(offset, data.size())) return EINVAL;
-  if (region == 3) {
-    for (uint32_t i = 0; i < data.size(); i += 4) {
-      uint32_t value;
-      std::memcpy(&value, data.data() + i, 4);
-      msix_.WriteTable(at + i, value);
-    }
-    return 0;
-  }
-  for (uint32_t i = 0; i < data.size(); i += 4) {
-    uint32_t value;
-    std::memcpy(&value, data.data() + i, 4);
-    WriteRegister(at + i, value);
-  }
-  return 0;
-}
-
 int Intel82576::ArmIrqs(uint32_t, uint32_t start,
                         std::vector<UniqueFd> events) {
   msix_.Arm(start, std::move(events));
-  if (msix_.armed()) config_.set_msix_enabled(true);
+  EnableArmedVectors();
   ConfigChanged();
   return 0;
 }
 
 void Intel82576::DisarmIrqs(uint32_t) {
   msix_.DisarmAll();
-  config_.set_msix_enabled(false);
+  config().set_msix_enabled(false);
   ConfigChanged();
 }
 
 int Intel82576::TriggerIrq(uint32_t, uint32_t vector) {
   return msix_.Signal(vector) ? 0 : EINVAL;
 }
-
-int Intel82576::MapDma(uint64_t iova, uint64_t bytes, UniqueFd memory,
-                       uint64_t fd_offset, bool device_may_read,
-                       bool device_may_write) {
-  return dma_.Map(iova, bytes, std::move(memory), fd_offset, device_may_read,
-                  device_may_write);
-}
-
-// One thread: no access is under way while these run (S4).
-int Intel82576::UnmapDma(uint64_t iova, uint64_t bytes) {
-  return dma_.Unmap(iova, bytes);
-}
-
-void Intel82576::UnmapAllDma() { dma_.UnmapAll(); }
 
 }  // namespace bulkhead::nic_model::i82576

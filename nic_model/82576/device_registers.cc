@@ -18,8 +18,6 @@ uint32_t Canonical(uint32_t offset) {
     }
   }
   switch (offset) {
-    case kCtrlDuplicate:
-      return kCtrl;
     case 0x00c0:
       return kIcr;
     case 0x00c8:
@@ -49,67 +47,38 @@ std::pair<uint32_t, uint32_t> QueueRegister(uint32_t offset) {
 }  // namespace
 
 uint32_t Intel82576::ReadRegister(uint32_t offset) {
-  if (faults_.all_ones) return UINT32_MAX;
-  if (intel::Statistics::Holds(offset)) return statistics_.Read(offset);
   offset = Canonical(offset);
   const auto [kind, queue] = QueueRegister(offset);
   switch (kind) {
-    case kStatus:
-      return Status();
     case kIcr:
       return interrupts_.ReadIcr();
     case kIcs:
-      return regs_[kIcr];
+      return regs()[kIcr];
     case kEicr:
       return interrupts_.ReadEicr();
     case kEics:
-      return regs_[kEicr];
+      return regs()[kEicr];
     case kImc:
     case kEimc:
       return 0;
     case kRdt:
-      return doorbells_->rx_tail(queue) & 0xffff;
+      return doorbells().rx_tail(queue) & 0xffff;
     case kTdt:
-      return doorbells_->tx_tail(queue) & 0xffff;
+      return doorbells().tx_tail(queue) & 0xffff;
     case kRdh:
     case kTdh:
-      return faults_.head_backwards && regs_[offset] > 1 ? regs_[offset] - 2
-                                                         : regs_[offset];
+      return ReadHead(offset);
     case kRqdpc:
-      return std::exchange(regs_[offset], 0);
-    case kSwsm:
-      // 8.6: reading takes the semaphore SMBI; who reads 0 has it.
-      return std::exchange(regs_[kSwsm], regs_[kSwsm] | 1);
+      return std::exchange(regs()[offset], 0);
     default:
-      return regs_[offset];
+      return ReadGeneral(offset);
   }
 }
 
 void Intel82576::WriteRegister(uint32_t offset, uint32_t value) {
-  if (faults_.all_ones || intel::Statistics::Holds(offset)) return;
   offset = Canonical(offset);
   const auto [kind, queue] = QueueRegister(offset);
   switch (kind) {
-    case kCtrl:
-      return WriteCtrl(value);
-    case kStatus:
-      if ((value & kStatusPhyra) == 0) regs_[kStatus] &= ~kStatusPhyra;
-      return;
-    case kEecd:
-      // Bit 7 grants what bit 6 asks for.
-      regs_[kEecd] =
-          kEecdPresent | kEecdAutoRead | (value & 0x4f) | ((value & 0x40) << 1);
-      return;
-    case kEerd:
-      regs_[kEerd] = nvm_.Read(value);
-      return;
-    case kCtrlExt:
-      regs_[kCtrlExt] = value & ~(kCtrlExtAsdchk | kCtrlExtEeRst);
-      return;
-    case kMdic:
-      regs_[kMdic] = phy_.Access(value);
-      if ((value & kMdicInterrupt) != 0) interrupts_.RaiseOther(kIcrMdac);
-      return;
     case kIcr:
       return interrupts_.WriteIcr(value);
     case kIcs:
@@ -128,48 +97,46 @@ void Intel82576::WriteRegister(uint32_t offset, uint32_t value) {
       return interrupts_.WriteEimc(value);
     case kEiac:
     case kEiam:
-      regs_[offset] = value & kEicrAll;
+      regs()[offset] = value & kEicrAll;
       return;
     case kRctl:
     case kSrrctl:
     case kRxdctl:
     case kRxpbs:
-      regs_[offset] = value;
-      receiver_.Update(link_up_);
+      regs()[offset] = value;
+      UpdateReceiver();
       return ReceiverReady();
     case kTctl:
     case kTxdctl:
-      regs_[offset] = value;
+      regs()[offset] = value;
       Transmit();
       return;
     case kRdt:
-      doorbells_->set_rx_tail(value & 0xffff, queue);
+      doorbells().set_rx_tail(value & 0xffff, queue);
       return ReceiverReady();
     case kTdt:
-      doorbells_->set_tx_tail(value & 0xffff, queue);
+      doorbells().set_tx_tail(value & 0xffff, queue);
       Transmit();
       return;
     case kRdlen:
     case kTdlen:
-      regs_[offset] = value & 0xfff80;
+      regs()[offset] = value & 0xfff80;
       return;
     case kRdbal:
     case kTdbal:
-      regs_[offset] = value & ~0xfu;
+      regs()[offset] = value & ~0xfu;
       return;
     case kRdh:
     case kTdh:
-      regs_[offset] = value & 0xffff;
+      regs()[offset] = value & 0xffff;
       return;
     case kRlpml:
-      regs_[offset] = value & 0x3fff;
+      regs()[offset] = value & 0x3fff;
       return;
     case kRqdpc:
-    case kFwsm:
-    case kEemngctl:
-      return;  // The device's, or firmware's.
+      return;  // The device's.
     default:
-      regs_[offset] = value;
+      WriteGeneral(offset, value);
       if (Rss::Holds(offset)) receiver_.UpdateRss();
   }
 }

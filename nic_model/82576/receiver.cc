@@ -14,25 +14,15 @@ namespace {
 constexpr size_t kFcsBytes = 4;
 // 8.10.1 LPE: longer frames are long packets, which RLPML limits; FCS counted.
 constexpr size_t kLongestWithoutLpe = 1522;
-constexpr uint64_t kDescriptorBytes = 16;
 
 }  // namespace
 
-uint32_t Receiver::RingCount(uint32_t queue) const {
-  return (Reg(queue, kRdlen) & 0xfff80) / kDescriptorBytes;
-}
-
 uint32_t Receiver::Free(uint32_t queue) const {
-  const uint32_t count = RingCount(queue);
-  const uint32_t head = Reg(queue, kRdh);
-  const uint32_t tail = Reg(queue, kRdt);
-  if (!dma_.bus_master() || (Reg(queue, kRxdctl) & kQueueEnable) == 0 ||
+  if ((Reg(queue, kRxdctl) & kQueueEnable) == 0 ||
       (Reg(queue, kSrrctl) & kSrrctlTypeMask) != kSrrctlTypeOneBuffer) {
     return 0;
   }
-  // A head or tail outside the ring is software's error: nothing is free.
-  if (head >= count || tail >= count) return 0;
-  return tail >= head ? tail - head : count - head + tail;
+  return RingOf(queue).owned();
 }
 
 bool Receiver::HasFreeDescriptors() const {
@@ -95,7 +85,7 @@ void Receiver::Receive(std::span<const uint8_t> frame) {
 bool Receiver::Place(std::span<const uint8_t> frame) {
   const RssResult rss = rss_.Classify(frame);
   const uint32_t descriptors = DescriptorsFor(frame.size(), rss.queue);
-  const uint32_t count = RingCount(rss.queue);
+  const uint32_t count = RingOf(rss.queue).count();
   if (count != 0 && descriptors >= count) {
     statistics_.Count(kRlec);
     Account(counters_.rx_oversize);
@@ -138,48 +128,26 @@ std::span<const uint8_t> Receiver::OnBus(std::span<const uint8_t> frame) {
 
 bool Receiver::WriteFrame(std::span<const uint8_t> frame, const RssResult& rss,
                           uint32_t descriptors) {
-  std::span<const uint8_t> data = OnBus(frame);
-  const uint64_t base =
-      uint64_t{Reg(rss.queue, kRdbah)} << 32 | (Reg(rss.queue, kRdbal) & ~0xfu);
-  const uint32_t count = RingCount(rss.queue);
-  const uint32_t buffer_bytes = BufferBytes(rss.queue);
-  uint32_t& head = Reg(rss.queue, kRdh);
-  bool written = true;
+  const std::span<const uint8_t> data = OnBus(frame);
+  intel::Ring ring = RingOf(rss.queue);
   if (faults_.stray_dma) {
-    static_cast<void>(dma_.Write(base ^ (uint64_t{1} << 46), data));
+    static_cast<void>(dma_.Write(ring.base() ^ (uint64_t{1} << 46), data));
   }
-  for (uint32_t i = 0; i < descriptors; ++i) {
-    const uint64_t descriptor = base + head * kDescriptorBytes;
-    const auto part = data.first(std::min<size_t>(data.size(), buffer_bytes));
-    uint64_t buffer;
-    written = written && dma_.ReadQuad(descriptor, &buffer) &&
-              dma_.Write(buffer, part);
-    data = data.subspan(part.size());
-    // The descriptor is used up even so: the NIC must not stand still at it.
-    written =
-        written && WriteBack(descriptor, static_cast<uint32_t>(part.size()),
-                             i + 1 == descriptors, frame, rss);
-    head = head + 1 == count ? 0 : head + 1;
-  }
-  return written;
+  return ring.Scatter(data, descriptors, BufferBytes(rss.queue),
+                      [&](uint32_t length, bool last) {
+                        return WriteBack(length, last, frame, rss);
+                      });
 }
 
-bool Receiver::WriteBack(uint64_t descriptor, uint32_t length, bool last,
+bool Receiver::WriteBack(uint32_t length, bool last,
                          std::span<const uint8_t> frame, const RssResult& rss) {
-  if (faults_.never_complete) return true;
   if (faults_.length_beyond_buffer) length = BufferBytes(rss.queue) + 512;
   uint64_t status = kRxDd | uint64_t{length & 0xffff} << 32;
   if (last) status |= kRxEop | ChecksumStatus(frame);
-  if (faults_.complete_twice && Reg(rss.queue, kRdh) != 0) {
-    static_cast<void>(
-        dma_.WriteQuad(descriptor + 8 - kDescriptorBytes, status));
-  }
   // 8.10.12: with PCSD, the hash is where a fragment's checksum would be.
   const uint64_t hash =
       regs_.Has(kRxcsum, kRxcsumPcsd) ? rss.type | uint64_t{rss.hash} << 32 : 0;
-  // DD is in the second quadword: written last. No packet type.
-  return dma_.WriteQuad(descriptor, hash) &&
-         dma_.WriteQuad(descriptor + 8, status);
+  return RingOf(rss.queue).WriteBack(hash, status);  // No packet type.
 }
 
 uint32_t Receiver::ChecksumStatus(std::span<const uint8_t> frame) const {

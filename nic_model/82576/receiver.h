@@ -16,6 +16,7 @@
 #include "nic_model/faults.h"
 #include "nic_model/frames/frame_fifo.h"
 #include "nic_model/intel/register_file.h"
+#include "nic_model/intel/ring.h"
 #include "nic_model/intel/statistics.h"
 
 namespace bulkhead::nic_model::i82576 {
@@ -61,12 +62,14 @@ class Receiver {
   uint64_t frames_done() const { return frames_done_; }
 
  private:
-  // Registers of a queue; how much of its ring is free, which is 0 as well
-  // while it is off, or is of a kind that is not modelled.
+  // Of a queue: its ring, a register, how much of the ring is free, which is 0
+  // as well while it is off, or is of a kind that is not modelled.
+  intel::Ring RingOf(uint32_t queue) const {
+    return intel::Ring(regs_, OfQueue(queue, kRdbal), dma_, faults_);
+  }
   uint32_t& Reg(uint32_t queue, uint32_t of_queue_0) const {
     return regs_[OfQueue(queue, of_queue_0)];
   }
-  uint32_t RingCount(uint32_t queue) const;
   uint32_t Free(uint32_t queue) const;
   uint32_t BufferBytes(uint32_t queue) const;
   bool TooLong(size_t bytes) const;
@@ -79,8 +82,8 @@ class Receiver {
   std::span<const uint8_t> OnBus(std::span<const uint8_t> frame);
   bool WriteFrame(std::span<const uint8_t> frame, const RssResult& rss,
                   uint32_t descriptors);
-  bool WriteBack(uint64_t descriptor, uint32_t length, bool last,
-                 std::span<const uint8_t> frame, const RssResult& rss);
+  bool WriteBack(uint32_t length, bool last, std::span<const uint8_t> frame,
+                 const RssResult& rss);
   uint32_t ChecksumStatus(std::span<const uint8_t> frame) const;
   // Ends the accounting of one frame.
   void Account(std::atomic<uint64_t>& counter);

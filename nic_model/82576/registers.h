@@ -18,8 +18,6 @@ using namespace intel;  // NOLINT: what it shares with its family.
 constexpr uint32_t kMsixVectors = 10;
 constexpr uint32_t kQueues = 16;
 
-// 8.2 General.
-constexpr uint32_t kEemngctl = 0x1010;
 // 8.3 Packet buffer.
 constexpr uint32_t kRxpbs = 0x2404;
 constexpr uint32_t kTxpbs = 0x3404;
@@ -55,8 +53,6 @@ constexpr uint32_t kRdt = 0xc018;
 constexpr uint32_t kRxdctl = 0xc028;
 constexpr uint32_t kRqdpc = 0xc030;
 constexpr uint32_t kRlpml = 0x5004;
-constexpr uint32_t kVfta = 0x5600;  // 128 words.
-constexpr uint32_t kMrqc = 0x5818;
 constexpr uint32_t kReta = 0x5c00;   // 32 words of four entries.
 constexpr uint32_t kRssrk = 0x5c80;  // 10 words.
 // 8.12 Transmit.
@@ -67,18 +63,9 @@ constexpr uint32_t kTdh = 0xe010;
 constexpr uint32_t kTdt = 0xe018;
 constexpr uint32_t kTxdctl = 0xe028;
 
-// CTRL_EXT.
-constexpr uint32_t kCtrlExtAsdchk = 1u << 12;
-constexpr uint32_t kCtrlExtEeRst = 1u << 13;
-
 // ICR, ICS, IMS, IMC.
-constexpr uint32_t kIcrTxdw = 1u << 0;
-constexpr uint32_t kIcrLsc = 1u << 2;
-constexpr uint32_t kIcrRxdmt0 = 1u << 4;
 constexpr uint32_t kIcrRxmiss = 1u << 6;
 constexpr uint32_t kIcrRxdw = 1u << 7;
-constexpr uint32_t kIcrMdac = 1u << 9;
-constexpr uint32_t kIcrIntAsserted = 1u << 31;
 constexpr uint32_t kIcrAll =
     kIcrTxdw | kIcrLsc | kIcrRxdmt0 | kIcrRxmiss | kIcrRxdw | kIcrMdac;
 // EICR, EICS, EIMS, EIMC, EIAC, EIAM with GPIE.Multiple_MSIX.
@@ -119,11 +106,7 @@ constexpr uint32_t kQueueEnable = 1u << 25;
 // 7.1 Advanced receive descriptor, written back: RSS type 3:0 and hash 63:32 in
 // the first quadword; in the second extended status 19:0, extended error 31:20,
 // length 47:32, VLAN 63:48.
-constexpr uint32_t kRxDd = 1u << 0;
-constexpr uint32_t kRxEop = 1u << 1;
-constexpr uint32_t kRxUdpcs = 1u << 4;
 constexpr uint32_t kRxL4cs = 1u << 5;
-constexpr uint32_t kRxIpcs = 1u << 6;
 constexpr uint32_t kRxErrorL4e = 1u << 29;
 constexpr uint32_t kRxErrorIpe = 1u << 30;
 
@@ -131,14 +114,9 @@ constexpr uint32_t kRxErrorIpe = 1u << 30;
 // 23:20, DCMD 31:24, STA 35:32, IDX 38:36, POPTS 45:40, PAYLEN 63:46. Context:
 // TUCMD 19:9, DTYP 23:20, IDX 38:36, L4LEN 47:40, MSS 63:48; in the first
 // quadword IPLEN 8:0 and MACLEN 15:9.
-constexpr uint32_t kTxEop = 1u << 24;
-constexpr uint32_t kTxRs = 1u << 27;
-constexpr uint32_t kTxDext = 1u << 29;
 constexpr uint32_t kTxTse = 1u << 31;
-constexpr uint32_t kTxTypeMask = 0xfu << 20;
 constexpr uint32_t kTxTypeContext = 2u << 20;
 constexpr uint32_t kTxTypeData = 3u << 20;
-constexpr uint64_t kTxDd = uint64_t{1} << 32;
 constexpr uint64_t kTxIndex = uint64_t{1} << 36;  // A queue has two contexts.
 constexpr uint64_t kTxIxsm = uint64_t{1} << 40;
 constexpr uint64_t kTxTxsm = uint64_t{1} << 41;

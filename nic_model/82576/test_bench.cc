@@ -17,40 +17,55 @@ constexpr std::array<uint8_t, 40> kRssKey = {
 }  // namespace
 
 TestBench::TestBench(const Faults& faults)
-    : intel::TestBenchBase({.tdt = kTdt,
+    : intel::TestBenchBase({.pci_id = 0x10c98086,
+                            .pci_class = 0x02000001,
+                            .power_management = 0x40,
+                            .msix = 0x70,
+                            .tdbal = kTdbal,
+                            .tdlen = kTdlen,
+                            .tdh = kTdh,
+                            .tdt = kTdt,
+                            .rdbal = kRdbal,
+                            .rdlen = kRdlen,
+                            .rdh = kRdh,
                             .rdt = kRdt,
+                            .queue_stride = kQueueStride,
+                            .icr = kIcr,
+                            .ics = kIcs,
+                            .ims = kIms,
+                            .imc = kImc,
+                            .doorbells = 8,
                             .msix_vectors = kMsixVectors,
-                            .queue_stride = kQueueStride}),
+                            .rx_cause = 1 << 0,
+                            .tx_cause = 1 << 1,
+                            .other_cause = 1 << 2,
+                            .set_causes = kEics,
+                            .clear_causes = kEicr,
+                            .unmask_causes = kEims,
+                            .mask_causes = kEimc,
+                            .eitr0 = kEitr0,
+                            .eitr_5120_us = 5120 << kEitrShift}),
       nic(*Intel82576::Create(*loop, counters, Options(faults))) {
   PlugIn(nic.get());
 }
 
 void TestBench::BringUp(uint32_t rctl_extra, uint32_t srrctl_extra) {
-  MapMemory();
-  SetBusMaster(true);
-  Write(kCtrl, kCtrlFd | kCtrlSlu);
-  Write(kTdbal, static_cast<uint32_t>(kTxRing));
-  Write(kTdlen, kRingCount * 16);
-  Write(kRdbal, static_cast<uint32_t>(kRxRing));
-  Write(kRdlen, kRingCount * 16);
-  Write(kSrrctl, kSrrctlTypeOneBuffer | kBufferBytes / 1024 | srrctl_extra);
-  Write(kRxdctl, kQueueEnable);
-  Write(kTxdctl, kQueueEnable);
-  Write(kTctl, kTctlEn | kTctlPsp);
-  Write(kRctl, kRctlEn | kRctlUpe | kRctlSecrc | kRctlBam | rctl_extra);
-  Read(kIcr);
+  BeginBringUp();
+  TurnOn(0, srrctl_extra);
+  EndBringUp(rctl_extra);
+}
+
+void TestBench::TurnOn(uint32_t queue, uint32_t srrctl_extra) {
+  Write(OfQueue(queue, kSrrctl),
+        kSrrctlTypeOneBuffer | kBufferBytes / 1024 | srrctl_extra);
+  Write(OfQueue(queue, kRxdctl), kQueueEnable);
+  Write(OfQueue(queue, kTxdctl), kQueueEnable);
 }
 
 void TestBench::BringUpQueues(uint32_t queues, uint32_t srrctl_extra) {
   for (uint32_t queue = 1; queue < queues; ++queue) {
-    Write(OfQueue(queue, kTdbal), static_cast<uint32_t>(TxRing(queue)));
-    Write(OfQueue(queue, kTdlen), kRingCount * 16);
-    Write(OfQueue(queue, kRdbal), static_cast<uint32_t>(RxRing(queue)));
-    Write(OfQueue(queue, kRdlen), kRingCount * 16);
-    Write(OfQueue(queue, kSrrctl),
-          kSrrctlTypeOneBuffer | kBufferBytes / 1024 | srrctl_extra);
-    Write(OfQueue(queue, kRxdctl), kQueueEnable);
-    Write(OfQueue(queue, kTxdctl), kQueueEnable);
+    SetUpRings(queue);
+    TurnOn(queue, srrctl_extra);
   }
   for (uint32_t i = 0; i < 10; ++i) {
     uint32_t word;
@@ -69,8 +84,28 @@ void TestBench::BringUpQueues(uint32_t queues, uint32_t srrctl_extra) {
 
 void TestBench::QueueTx(std::span<const uint8_t> data, uint64_t command,
                         uint32_t queue) {
-  QueueDescriptor(FillTxBuffer(data, queue),
-                  command | kTxDext | kTxTypeData | data.size(), queue);
+  QueueDescriptor(FillTxBuffer(data, queue), command | kPlain | data.size(),
+                  queue);
+}
+
+void TestBench::QueueTcp(std::span<const uint8_t> frame,
+                         uint64_t segment_bytes) {
+  QueueDescriptor(14 << 9 | 20, kTxDext | kTxTypeContext | kTxL4tTcp | kTxIpv4 |
+                                    uint64_t{20} << 40 | segment_bytes << 48);
+  QueueTx(frame, kTxEop | kTxRs | kTxTse | kTxTxsm | kTxIxsm |
+                     uint64_t{frame.size() - 54} << 46);
+}
+
+void TestBench::AllocateVectors() {
+  Write(kGpie, kGpieMultipleMsix | kGpieEiame);
+  Write(kIvar0, kIvarValid | (kIvarValid | 1) << 8);
+  Write(kIvarMisc, (kIvarValid | 2) << 8);
+  Write(kIms, kIcrLsc);
+}
+
+void TestBench::AutoMask() {
+  Write(kEiac, kEicrAll);
+  Write(kEiam, kEicrAll);
 }
 
 }  // namespace bulkhead::nic_model::i82576

@@ -1,7 +1,5 @@
 #include "nic_model/82576/transmitter.h"
 
-#include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "nic_model/82576/registers.h"
@@ -10,7 +8,6 @@
 namespace bulkhead::nic_model::i82576 {
 namespace {
 
-constexpr uint64_t kDescriptorBytes = 16;
 // Where the headers have their checksums.
 constexpr size_t kIpv4Checksum = 10;
 constexpr size_t kUdpChecksum = 6;
@@ -18,28 +15,20 @@ constexpr size_t kTcpChecksum = 16;
 
 }  // namespace
 
-uint32_t Transmitter::RingCount() const {
-  return (Reg(kTdlen) & 0xfff80) / kDescriptorBytes;
-}
-
 bool Transmitter::waiting() const {
-  const uint32_t count = RingCount();
-  return regs_.Has(kTctl, kTctlEn) && (Reg(kTxdctl) & kQueueEnable) != 0 &&
-         dma_.bus_master() && Reg(kTdh) < count && Reg(kTdt) < count &&
-         Reg(kTdh) != Reg(kTdt);
+  return regs_.Has(kTctl, kTctlEn) &&
+         regs_.Has(OfQueue(queue_, kTxdctl), kQueueEnable) &&
+         ring_.owned() != 0;
 }
 
 bool Transmitter::Process(uint32_t budget, bool link_up) {
   if (busy_ || !waiting()) return false;
-  const uint64_t base = uint64_t{Reg(kTdbah)} << 32 | (Reg(kTdbal) & ~0xfu);
-  const uint32_t count = RingCount();
   while (budget-- != 0 && waiting()) {
-    const uint32_t head = Reg(kTdh);
-    if (!HandleDescriptor(base + head * kDescriptorBytes, link_up)) {
+    if (!HandleDescriptor(link_up)) {
       busy_ = true;
       break;
     }
-    Reg(kTdh) = head + 1 == count ? 0 : head + 1;
+    ring_.Advance();
     ++descriptors_done_;
   }
   network_->EndSend();
@@ -50,38 +39,33 @@ bool Transmitter::Process(uint32_t budget, bool link_up) {
   return !busy_ && waiting();
 }
 
-bool Transmitter::HandleDescriptor(uint64_t descriptor, bool link_up) {
-  if (assembled_) {
-    if (!SendFrame(link_up)) return false;
-    Report(descriptor, held_high_);
+bool Transmitter::HandleDescriptor(bool link_up) {
+  if (frame_.finished()) {
+    if (!frame_.Send(link_up)) return false;
+    Report(held_high_);
     return true;
   }
   uint64_t low, high;
-  if (!dma_.ReadQuad(descriptor, &low) ||
-      !dma_.ReadQuad(descriptor + 8, &high)) {
-    // Whether a frame ends here is unknown: what was begun is spoilt.
-    Bump(counters_.tx_bad);
-    started_ = bad_ = false;
-    bytes_ = 0;
+  if (!ring_.Read(&low, &high)) {
+    frame_.Lose();
     return true;
   }
   const auto command = static_cast<uint32_t>(high);
   const bool advanced = (command & kTxDext) != 0;
   if (advanced && (command & kTxTypeMask) == kTxTypeContext) {
     TakeContext(low, high);
-    Report(descriptor, high);
+    Report(high);
     return true;
   }
-  if (!std::exchange(started_, true)) first_high_ = high;
-  if (!advanced || (command & kTxTypeMask) != kTxTypeData) bad_ = true;
-  Gather(low, command & 0xffff);
+  if (frame_.Begin()) first_high_ = high;
+  if (!advanced || (command & kTxTypeMask) != kTxTypeData) frame_.Spoil();
+  frame_.Append(low, command & 0xffff, segmented());
   if ((command & kTxEop) != 0) {
     FinishFrame();
-    assembled_ = true;
     held_high_ = high;
-    if (!SendFrame(link_up)) return false;
+    if (!frame_.Send(link_up)) return false;
   }
-  Report(descriptor, high);
+  Report(high);
   return true;
 }
 
@@ -95,24 +79,13 @@ void Transmitter::TakeContext(uint64_t low, uint64_t high) {
       .ipv4 = (high & kTxIpv4) != 0};
 }
 
-void Transmitter::Gather(uint64_t buffer, uint32_t bytes) {
-  if (bad_) return;
-  const size_t most = segmented() ? frame_.size() : kMaxFrameBytes;
-  if (bytes > most - bytes_ ||
-      !dma_.Read(buffer, std::span(frame_).subspan(bytes_, bytes))) {
-    bad_ = true;
-    return;
-  }
-  bytes_ += bytes;
-}
-
 // TSE, POPTS, PAYLEN and IDX count in the first descriptor of a frame.
 bool Transmitter::segmented() const { return (first_high_ & kTxTse) != 0; }
 
 void Transmitter::FinishFrame() {
-  if (segmented()) return PrepareSegments();
-  const std::span<uint8_t> frame = std::span(frame_).first(bytes_);
   const Context& context = contexts_[(first_high_ & kTxIndex) != 0];
+  if (segmented()) return FinishSegments(context);
+  const std::span<uint8_t> frame = frame_.bytes();
   // What lies outside the frame is not inserted.
   if ((first_high_ & kTxTxsm) != 0) InsertL4(frame, context);
   if ((first_high_ & kTxIxsm) != 0 && context.ip_bytes != 0) {
@@ -120,36 +93,26 @@ void Transmitter::FinishFrame() {
                                      context.mac_bytes + context.ip_bytes - 1,
                                      context.mac_bytes + kIpv4Checksum));
   }
-  if (bytes_ < kMinFrameBytes && regs_.Has(kTctl, kTctlPsp)) {
-    std::memset(frame_.data() + bytes_, 0, kMinFrameBytes - bytes_);
-    bytes_ = kMinFrameBytes;
-  }
-  // Not even an Ethernet header.
-  if (bytes_ < 14) bad_ = true;
+  frame_.FinishWhole(regs_.Has(kTctl, kTctlPsp));
 }
 
-void Transmitter::PrepareSegments() {
-  const Context& context = contexts_[(first_high_ & kTxIndex) != 0];
+void Transmitter::FinishSegments(const Context& context) {
   const size_t l4 = context.mac_bytes + context.ip_bytes;
   const size_t header = l4 + context.l4_bytes;
-  cut_at_ = 0;
   // What one byte cannot say is longer than any real header.
-  if (l4 == 0 || header > UINT8_MAX) {
-    bad_ = true;
-    return;
-  }
-  cut_ = {.ipcss = static_cast<uint8_t>(context.mac_bytes),
-          .ipcso = static_cast<uint8_t>(context.mac_bytes + kIpv4Checksum),
-          .tucss = static_cast<uint8_t>(l4),
-          .tucso = static_cast<uint8_t>(l4 + kTcpChecksum),
-          .ipcse = static_cast<uint16_t>(l4 - 1),
-          .tucse = 0,
-          .payload_bytes = static_cast<uint32_t>(first_high_ >> 46),
-          .header_bytes = static_cast<uint8_t>(header),
-          .segment_bytes = context.segment_bytes,
-          .ipv4 = context.ipv4,
-          .tcp = context.l4_type == kTxL4tTcp};
-  bad_ = bad_ || !CanSegment(cut_, std::span(frame_).first(bytes_));
+  if (l4 == 0 || header > UINT8_MAX) frame_.Spoil();
+  frame_.FinishCut(
+      {.ipcss = static_cast<uint8_t>(context.mac_bytes),
+       .ipcso = static_cast<uint8_t>(context.mac_bytes + kIpv4Checksum),
+       .tucss = static_cast<uint8_t>(l4),
+       .tucso = static_cast<uint8_t>(l4 + kTcpChecksum),
+       .ipcse = static_cast<uint16_t>(l4 - 1),
+       .tucse = 0,
+       .payload_bytes = static_cast<uint32_t>(first_high_ >> 46),
+       .header_bytes = static_cast<uint8_t>(header),
+       .segment_bytes = context.segment_bytes,
+       .ipv4 = context.ipv4,
+       .tcp = context.l4_type == kTxL4tTcp});
 }
 
 void Transmitter::InsertL4(std::span<uint8_t> frame, const Context& context) {
@@ -165,72 +128,17 @@ void Transmitter::InsertL4(std::span<uint8_t> frame, const Context& context) {
   }
 }
 
-bool Transmitter::SendFrame(bool link_up) {
-  if (bad_) {
-    Bump(counters_.tx_bad);
-  } else if (segmented()) {
-    if (!SendSegments(link_up)) return false;
-  } else if (!SendOnWire(std::span(frame_).first(bytes_), link_up)) {
-    return false;
-  }
-  started_ = bad_ = assembled_ = false;
-  bytes_ = 0;
-  return true;
-}
-
-// Goes on where the network became busy.
-bool Transmitter::SendSegments(bool link_up) {
-  const std::span<const uint8_t> frame = std::span(frame_).first(bytes_);
-  for (; cut_at_ < cut_.payload_bytes; cut_at_ += cut_.segment_bytes) {
-    const size_t bytes = CutSegment(cut_, frame, cut_at_, segment_);
-    if (bytes == 0) {
-      Bump(counters_.tx_bad);
-    } else if (!SendOnWire(std::span(segment_).first(bytes), link_up)) {
-      return false;
-    }
-  }
-  return true;
-}
-
-bool Transmitter::SendOnWire(std::span<uint8_t> frame, bool link_up) {
-  if (!link_up) {
-    Bump(counters_.network_dropped);
-    return true;
-  }
-  uint8_t destination[6];
-  std::memcpy(destination, frame.data(), sizeof(destination));
-  const size_t bytes = frame.size();
-  switch (network_->Send(frame)) {
-    case SendResult::kBusy:
-      return false;
-    case SendResult::kDropped:
-      Bump(counters_.network_dropped);
-      return true;
-    case SendResult::kSent:
-      Bump(counters_.tx_frames);
-      Bump(counters_.tx_bytes, bytes);
-      statistics_.CountSent(destination, bytes);
-      return true;
-  }
-  return true;
-}
-
-void Transmitter::Report(uint64_t descriptor, uint64_t high) {
+void Transmitter::Report(uint64_t high) {
   if ((high & kTxRs) == 0) return;
   reported_ = true;
-  if (faults_.never_complete) return;
   // A fault here is counted by the map; there is nobody else to tell.
-  static_cast<void>(dma_.WriteQuad(descriptor + 8, high | kTxDd));
-  if (faults_.complete_twice && Reg(kTdh) != 0) {
-    static_cast<void>(
-        dma_.WriteQuad(descriptor + 8 - kDescriptorBytes, high | kTxDd));
-  }
+  static_cast<void>(ring_.WriteBack(high | kTxDd));
 }
 
 void Transmitter::Reset() {
   contexts_ = {};
-  bytes_ = 0;
-  started_ = bad_ = assembled_ = busy_ = reported_ = false;
+  frame_.Reset();
+  busy_ = reported_ = false;
 }
 
 }  // namespace bulkhead::nic_model::i82576

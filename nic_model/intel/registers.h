@@ -23,6 +23,7 @@ constexpr uint32_t kCtrlExt = 0x0018;
 constexpr uint32_t kMdic = 0x0020;
 constexpr uint32_t kVet = 0x0038;
 constexpr uint32_t kLedctl = 0x0e00;
+constexpr uint32_t kEemngctl = 0x1010;
 // 10.2.5 Receive.
 constexpr uint32_t kRctl = 0x0100;
 constexpr uint32_t kRxcsum = 0x5000;
@@ -30,6 +31,8 @@ constexpr uint32_t kRfctl = 0x5008;
 constexpr uint32_t kMta = 0x5200;   // 128 words.
 constexpr uint32_t kRal0 = 0x5400;  // 16 pairs RAL, RAH.
 constexpr uint32_t kRah0 = 0x5404;
+constexpr uint32_t kVfta = 0x5600;  // 128 words.
+constexpr uint32_t kMrqc = 0x5818;
 // 10.2.6 Transmit.
 constexpr uint32_t kTctl = 0x0400;
 constexpr uint32_t kTipg = 0x0410;
@@ -81,6 +84,9 @@ constexpr uint32_t kStatusSpeed1000 = 2u << 6;
 constexpr uint32_t kStatusLanInitDone = 1u << 9;
 constexpr uint32_t kStatusPhyra = 1u << 10;
 constexpr uint32_t kStatusGioMasterEnable = 1u << 19;
+// CTRL_EXT.
+constexpr uint32_t kCtrlExtAsdchk = 1u << 12;
+constexpr uint32_t kCtrlExtEeRst = 1u << 13;
 // EECD, EERD.
 constexpr uint32_t kEecdPresent = 1u << 8;
 constexpr uint32_t kEecdAutoRead = 1u << 9;
@@ -92,6 +98,12 @@ constexpr uint32_t kMdicRead = 2u << 26;
 constexpr uint32_t kMdicReady = 1u << 28;
 constexpr uint32_t kMdicInterrupt = 1u << 29;
 constexpr uint32_t kMdicError = 1u << 30;
+// ICR, ICS, IMS, IMC.
+constexpr uint32_t kIcrTxdw = 1u << 0;
+constexpr uint32_t kIcrLsc = 1u << 2;
+constexpr uint32_t kIcrRxdmt0 = 1u << 4;
+constexpr uint32_t kIcrMdac = 1u << 9;
+constexpr uint32_t kIcrIntAsserted = 1u << 31;
 // RCTL.
 constexpr uint32_t kRctlEn = 1u << 1;
 constexpr uint32_t kRctlSbp = 1u << 2;
@@ -109,6 +121,19 @@ constexpr uint32_t kRahValid = 1u << 31;
 // TCTL.
 constexpr uint32_t kTctlEn = 1u << 1;
 constexpr uint32_t kTctlPsp = 1u << 3;
+
+// 7.1 Receive descriptors: bits of the status, whose place differs.
+constexpr uint32_t kRxDd = 1u << 0;
+constexpr uint32_t kRxEop = 1u << 1;
+constexpr uint32_t kRxUdpcs = 1u << 4;
+constexpr uint32_t kRxIpcs = 1u << 6;
+
+// 7.2 Transmit descriptors of every kind, second quadword.
+constexpr uint32_t kTxTypeMask = 0xfu << 20;
+constexpr uint32_t kTxEop = 1u << 24;
+constexpr uint32_t kTxRs = 1u << 27;
+constexpr uint32_t kTxDext = 1u << 29;
+constexpr uint64_t kTxDd = uint64_t{1} << 32;
 
 }  // namespace bulkhead::nic_model::intel
 

@@ -1,6 +1,6 @@
 // One of Intel's controllers without a socket, and a driver's side to go with
 // it: rings and buffers in a memfd, for tests. Descriptors have 16 bytes; what
-// is in them is the controller's test bench's.
+// is in them is the controller's test bench's, and so is all that differs.
 #ifndef BULKHEAD_NIC_MODEL_INTEL_TEST_BENCH_H_
 #define BULKHEAD_NIC_MODEL_INTEL_TEST_BENCH_H_
 
@@ -37,6 +37,25 @@ class RecordingNetwork : public Network {
   int ready_calls = 0;
 };
 
+// Where a controller has what the bench and its tests use. Rings are those of
+// queue 0.
+struct TestLayout {
+  // In config space: what it is, and where two capabilities are.
+  uint32_t pci_id, pci_class, power_management, msix;
+  uint32_t tdbal, tdlen, tdh, tdt;
+  uint32_t rdbal, rdlen, rdh, rdt;
+  uint32_t queue_stride = 0;
+  uint32_t icr, ics, ims, imc;
+  uint32_t doorbells;  // How many it offers.
+  uint32_t msix_vectors;
+  // Bits that stand for vectors, and the registers that set, clear, unmask and
+  // mask them.
+  uint32_t rx_cause, tx_cause, other_cause;
+  uint32_t set_causes, clear_causes, unmask_causes, mask_causes;
+  uint32_t eitr0;
+  uint32_t eitr_5120_us;  // What EITR says for this interval.
+};
+
 // Memory, from kIova on: transmit rings, receive rings, then buffers of
 // kBufferBytes each; of each queue kRingCount for either ring.
 class TestBenchBase {
@@ -63,7 +82,7 @@ class TestBenchBase {
   void PostRx(uint32_t count, uint32_t queue = 0);
   void QueueDescriptor(uint64_t low, uint64_t high, uint32_t queue = 0);
   void RingTx(uint32_t queue = 0) {
-    Write(at_.tdt + queue * at_.queue_stride, tails_[queue].tx);
+    Write(at.tdt + queue * at.queue_stride, tails_[queue].tx);
   }
 
   uint64_t& Quad(uint64_t iova) { return *memory_.As<uint64_t>(iova - kIova); }
@@ -94,20 +113,13 @@ class TestBenchBase {
   // Makes the vector's counter full, as its other holder could.
   void FillEvent(uint32_t vector);
 
+  const TestLayout at;
   PortCounters counters = {};
   std::unique_ptr<EventLoop> loop;
   RecordingNetwork network;
 
  protected:
-  // Where a controller has what the bench uses.
-  struct Layout {
-    uint32_t tdt;
-    uint32_t rdt;
-    uint32_t msix_vectors;
-    uint32_t queue_stride = 0;
-  };
-
-  explicit TestBenchBase(const Layout& layout);
+  explicit TestBenchBase(const TestLayout& layout);
   ~TestBenchBase() = default;
 
   // What the controller is made with, and what to do with it then. It goes away
@@ -115,11 +127,17 @@ class TestBenchBase {
   ModelOptions Options(const Faults& faults) const;
   void PlugIn(Model* model);
 
+  // Maps the memory, turns bus mastering and the link on, sets up the rings of
+  // queue 0; then, once the rest is set up, enables receive (promiscuous,
+  // SECRC) and transmit.
+  void BeginBringUp();
+  void EndBringUp(uint32_t rctl_extra);
+  void SetUpRings(uint32_t queue);
+
   // Puts `data` into the buffer of the next transmit descriptor.
   uint64_t FillTxBuffer(std::span<const uint8_t> data, uint32_t queue = 0);
 
  private:
-  const Layout at_;
   Model* model_ = nullptr;
   UniqueFd memory_fd_;
   Mapping memory_;
@@ -133,6 +151,13 @@ class TestBenchBase {
 
 // A frame for the bench's MAC of `bytes` bytes, numbered.
 Frame TestFrame(size_t bytes, uint8_t number = 0);
+// Ethernet, IPv4 without options, UDP, 8 bytes of payload, and `behind` bytes
+// that are none of the datagram's; the UDP checksum field holds the pseudo
+// header's sum, as software leaves it.
+Frame UdpFrame(size_t behind = 0);
+// Ethernet, IPv4, TCP and `payload` numbered bytes, as a host leaves it that
+// wants it cut up.
+Frame TcpFrame(size_t payload);
 
 }  // namespace bulkhead::nic_model::intel
 

@@ -7,16 +7,15 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstring>
 #include <map>
 #include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "base/unique_fd.h"
+#include "nic_driver/conformance/testing/flow_segment.h"
 #include "platform_service/linux_interface/ethtool.h"
 #include "platform_service/linux_interface/network_namespace.h"
 #include "platform_service/linux_interface/testing/veth_lab.h"
@@ -29,29 +28,7 @@ namespace {
 constexpr uint32_t kQueues = 4;  // Of the interface.
 constexpr uint32_t kLanes = 2;
 constexpr uint32_t kFlows = 32;
-constexpr size_t kFrameBytes = 80;
-constexpr size_t kIp = 14, kTcp = kIp + 20, kPayload = kTcp + 20;
-
-// A TCP segment to everybody; which queue it leaves by depends on its ports.
-std::array<uint8_t, kFrameBytes> MakeSegment(uint32_t flow, uint32_t number) {
-  std::array<uint8_t, kFrameBytes> frame = {};
-  std::fill_n(frame.begin(), 6, 0xff);
-  frame[6] = 2;
-  frame[12] = 0x08;
-  frame[kIp] = 0x45;
-  frame[kIp + 3] = kFrameBytes - kIp;
-  frame[kIp + 8] = 64;
-  frame[kIp + 9] = 6;
-  const std::array<uint8_t, 8> addresses = {10, 0, 0, 1, 10, 0, 0, 2};
-  std::copy(addresses.begin(), addresses.end(), frame.begin() + kIp + 12);
-  frame[kTcp] = 0x40;
-  frame[kTcp + 1] = static_cast<uint8_t>(flow);
-  frame[kTcp + 3] = 80;
-  frame[kTcp + 12] = 0x50;
-  std::memcpy(&frame[kPayload], &flow, 4);
-  std::memcpy(&frame[kPayload + 4], &number, 4);
-  return frame;
-}
+constexpr std::array<uint8_t, 6> kPeer = {2};
 
 class InterfaceLanes : public SystemTest {
  protected:
@@ -121,7 +98,8 @@ class InterfaceLanes : public SystemTest {
   uint32_t SendRound(packet_stream::Session& session, int patience_ms) {
     const uint32_t number = ++number_;
     for (uint32_t flow = 0; flow < kFlows; ++flow) {
-      const auto frame = MakeSegment(flow, number);
+      const auto frame =
+          nic_driver::testing::MakeSegment(kBroadcast, kPeer, {flow, number});
       EXPECT_EQ(::send(peer_.get(), frame.data(), frame.size(), 0),
                 static_cast<ssize_t>(frame.size()));
     }
@@ -141,11 +119,8 @@ class InterfaceLanes : public SystemTest {
     uint32_t came = 0;
     packet_stream::RxPiece piece;
     while (lane.Receive({&piece, 1}) == 1) {
-      uint32_t flow = kFlows, its_number = 0;
-      if (piece.length == kFrameBytes) {
-        std::memcpy(&flow, piece.data + kPayload, 4);
-        std::memcpy(&its_number, piece.data + kPayload + 4, 4);
-      }
+      const auto [flow, its_number] =
+          nic_driver::testing::ReadSegment({piece.data, piece.length});
       lane.Release({&piece, 1});
       if (flow >= kFlows || its_number != number) continue;
       const auto [seen, fresh] = lane_of_.emplace(flow, index);
