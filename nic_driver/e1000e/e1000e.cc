@@ -278,35 +278,32 @@ size_t E1000e::TxRoom() const { return tx_.Room(); }
 // frame is acknowledged as soon as it is sent, so that the fewest are in doubt
 // when we die (S8). It costs the device a write of 16 bytes per frame.
 //
-// The one checksum that a session asks for is what CSS and CSO of a legacy
-// descriptor say, without a context. They are set in each descriptor of the
-// frame; the device takes them from the last.
+// CSS and CSO of a legacy descriptor would say the one checksum that a session
+// asks for without a context. QEMU's card does not look at them.
 void E1000e::TxSubmit(std::span<const TxPiece> pieces) {
   for (const TxPiece& piece : pieces) {
     const bool segmented = piece.segment_bytes != 0;
-    if (segmented && tx_.at_frame_start()) PutContext(piece);
+    if (piece.checksum && tx_.at_frame_start()) PutContext(piece);
     uint64_t command = piece.length | tx::IFCS;
     if (!piece.more) command |= tx::EOP | tx::RS;
-    if (segmented) {
-      command |= tx::DEXT | tx::DTYP_DATA | tx::TSE | tx::TXSM |
-                 (piece.ipv6 ? 0 : tx::IXSM);
-    } else if (piece.checksum) {
-      command |= tx::IC | tx::Css(piece.checksum_start) |
-                 tx::Cso(piece.checksum_position);
-    }
+    if (piece.checksum) command |= tx::DEXT | tx::DTYP_DATA | tx::TXSM;
+    if (segmented) command |= tx::TSE | (piece.ipv6 ? 0 : tx::IXSM);
     tx_.Put(piece, command);
   }
   regs_.Ring(Value<TDT>(tx_.tail()));
 }
 
-// 7.2.4 and 7.2.10.1. The session's contract puts the IP header behind 14 bytes
-// of Ethernet.
+// 7.2.4 and 7.2.10.1. The session's contract puts the IP header of a segment
+// behind 14 bytes of Ethernet.
 void E1000e::PutContext(const TxPiece& first) {
   constexpr uint64_t kIp = 14;
   constexpr uint64_t kIpv4Checksum = kIp + 10;
-  const uint64_t tcp = first.checksum_start;
-  const uint64_t ip = first.ipv6 ? 0 : kIpv4Checksum << 8 | (tcp - 1) << 16;
-  tx_.PutContext(kIp | ip | tcp << 32 | uint64_t{first.checksum_position} << 40,
+  const uint64_t l4 = uint64_t{first.checksum_start} << 32 |
+                      uint64_t{first.checksum_position} << 40;
+  if (first.segment_bytes == 0) return tx_.PutContext(l4, tx::DEXT);
+  const uint64_t end = first.checksum_start - 1;
+  const uint64_t ip = first.ipv6 ? 0 : kIpv4Checksum << 8 | end << 16;
+  tx_.PutContext(kIp | ip | l4,
                  (first.frame_bytes - first.header_bytes) | tx::DEXT | tx::TSE |
                      tx::TUCMD_TCP | (first.ipv6 ? 0 : tx::TUCMD_IPV4) |
                      tx::HdrLen(first.header_bytes) |

@@ -189,21 +189,17 @@ constexpr uint64_t kFrameErrors = CE | SE | SEQ | CXE | RXE;
 // in 40–47.
 using intel::TxDescriptor;
 
-// A context descriptor (7.2.10.1) says how the frames after it are cut up:
+// A context descriptor (7.2.10.1) says how the frames after it are summed and
+// cut up:
 // IPCSS in bits 0–7 of `address`, IPCSO in 8–15, IPCSE in 16–31, TUCSS in
 // 32–39, TUCSO in 40–47, TUCSE in 48–63; PAYLEN in bits 0–19 of `command`,
 // TUCMD in 24–31, HDRLEN in 40–47, MSS in 48–63. A data descriptor (7.2.10.2):
 // length in 0–19, DTYP in 20–23, DCMD in 24–31, STA in 32–35, POPTS in 40–47.
 namespace tx {
 using namespace intel::tx;  // DD, DEXT, EOP, IFCS, IXSM, RS, TXSM.
-constexpr uint64_t IC = uint64_t{1} << 26;  // Insert a checksum at CSO.
 constexpr uint64_t EC = uint64_t{1} << 33;  // Excess collisions: not sent.
 constexpr uint64_t LC = uint64_t{1} << 34;  // Late collision.
 constexpr uint64_t kErrors = EC | LC;
-constexpr uint64_t Cso(uint32_t offset) {
-  return uint64_t{offset & 0xff} << 16;
-}
-constexpr uint64_t Css(uint32_t start) { return uint64_t{start & 0xff} << 40; }
 
 constexpr uint64_t DTYP_DATA = uint64_t{1} << 20;
 constexpr uint64_t TSE = uint64_t{1} << 26;  // Context and data: segmentation.

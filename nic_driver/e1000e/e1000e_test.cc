@@ -310,7 +310,7 @@ TEST_F(E1000eTest, SubmitsAndReapsFrames) {
   EXPECT_EQ(driver_->TxRoom(), kAllTxRoom);
 }
 
-TEST_F(E1000eTest, AsksForTheChecksumInTheDescriptor) {
+TEST_F(E1000eTest, AsksForTheChecksumInAContext) {
   Up();
   driver_->TxSubmit(std::vector<TxPiece>{{.iova = 0x1000,
                                           .buffer = 1,
@@ -318,8 +318,10 @@ TEST_F(E1000eTest, AsksForTheChecksumInTheDescriptor) {
                                           .checksum = true,
                                           .checksum_start = 34,
                                           .checksum_position = 40}});
-  EXPECT_EQ(tx_[0].command, 60 | tx::EOP | tx::IFCS | tx::RS | tx::IC |
-                                uint64_t{40} << 16 | uint64_t{34} << 40);
+  EXPECT_EQ(tx_[0].address, uint64_t{34} << 32 | uint64_t{40} << 40);
+  EXPECT_EQ(tx_[0].command, tx::DEXT);
+  EXPECT_EQ(tx_[1].command, 60 | tx::DEXT | tx::DTYP_DATA | tx::TXSM |
+                                tx::EOP | tx::IFCS | tx::RS);
 }
 
 // A segment that the NIC cuts up has a context descriptor before it, which the
