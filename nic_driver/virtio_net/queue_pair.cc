@@ -113,12 +113,15 @@ size_t QueuePair::RxHarvest(std::span<RxPiece> out) {
   if (!rx_rescued_.empty()) return HarvestRescued(out);
   size_t count = 0;
   Completion completion;
+  bool popped = false;
   while (rx_->Peek(&completion)) {
     const RxSlot& slot = rx_slots_[completion.cookie];
     if (count + slot.buffers > out.size()) break;
     rx_->Pop();
+    popped = true;
     count += EmitFrame(completion, out.subspan(count));
   }
+  if (popped && armed_) rx_->ArmInterrupt();
   if (rx_spares_.size() >= rx_chain_ ||
       (rx_in_flight_ == 0 && !rx_spares_.empty())) {
     PostSpares();
@@ -262,19 +265,27 @@ size_t QueuePair::TxReap(std::span<TxDone> out) {
                       .good = true};
     }
   }
+  if (count != 0 && armed_) tx_->ArmInterrupt();
   return count;
 }
 
 // ---- Interrupts, the end.
 
 // Both queues have the same vector.
+//
+// An event index is for what comes next. What is taken after it was armed, by
+// the second look of who goes to sleep, may have come before: the device is not
+// going to tell, nor is it of what follows, whose index is another. So whoever
+// takes something while armed arms anew.
 IrqResult QueuePair::HandleIrq(uint32_t) {
+  armed_ = false;
   rx_->DisarmInterrupt();
   tx_->DisarmInterrupt();
   return {.traffic = true};
 }
 
 void QueuePair::ArmIrqs() {
+  armed_ = true;
   rx_->ArmInterrupt();
   tx_->ArmInterrupt();
 }

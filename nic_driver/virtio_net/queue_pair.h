@@ -144,6 +144,7 @@ class alignas(64) QueuePair final : public Queue {
   std::unique_ptr<Virtqueue> rx_;
   std::unique_ptr<Virtqueue> tx_;
   DropWatch* drops_ = nullptr;
+  bool armed_ = true;  // As new rings are.
 
   uint32_t rx_buffer_bytes_ = 2048;
   uint32_t rx_chain_ = 1;      // Session buffers in a new chain.

@@ -4,6 +4,7 @@
 #include "nic_driver/virtio_net/virtio_net.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include <cstring>
 #include <functional>
@@ -260,6 +261,36 @@ TEST_F(VirtioNetTest, S2_UnusedBuffersOfAChainServeAgain) {
   nic_->Receive(ToUs(8000, 0x55));
   nic_->EndReceive();
   EXPECT_EQ(Harvest().size(), 4u);
+}
+
+// Who goes to sleep arms and looks again. If that finds a frame of which the
+// device told nothing, the next one is told nevertheless.
+TEST_F(VirtioNetTest, StaysArmedAfterASecondLook) {
+  for (const bool split : {false, true}) {
+    SCOPED_TRACE(split ? "split" : "packed");
+    faults_.split_rings = split;
+    SetUp();
+    std::vector<UniqueFd> events;
+    for (int i = 0; i < 2; ++i) {
+      events.emplace_back(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    }
+    ASSERT_EQ(nic_->ArmIrqs(vfio_user::kMsixIrqIndex, 0, std::move(events)), 0);
+    Up();
+    GiveRxBuffers(64);
+    Queue& queue = driver_->queue(0);
+    for (uint8_t i = 0; i < 5; ++i) {
+      static_cast<void>(queue.HandleIrq(0));
+      nic_->Receive(ToUs(60, i));
+      nic_->EndReceive();
+      queue.ArmIrqs();
+      ASSERT_EQ(Harvest().size(), 1u);
+      const uint64_t before = counters_.interrupts;
+      nic_->Receive(ToUs(60, i));
+      nic_->EndReceive();
+      EXPECT_EQ(counters_.interrupts, before + 1);
+      ASSERT_EQ(Harvest().size(), 1u);
+    }
+  }
 }
 
 // A change of the MTU rebuilds the receive ring: what had arrived stays, in
