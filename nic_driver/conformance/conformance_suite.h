@@ -23,6 +23,14 @@ namespace bulkhead::nic_driver {
     ASSERT_TRUE(assert_status_.ok()) << assert_status_; \
   } while (false)
 
+// Skips a test of what the bench cannot show: a member of BenchLimits. The
+// output has the reason.
+#define SKIP_IF(limit)                                     \
+  do {                                                     \
+    const char* const why_not_ = TheDevice().limits.limit; \
+    if (why_not_ != nullptr) GTEST_SKIP() << why_not_;     \
+  } while (false)
+
 class Conformance : public ::testing::Test {
  protected:
   static constexpr packet_stream::SessionGeometry kGeometry = {
@@ -30,20 +38,28 @@ class Conformance : public ::testing::Test {
 
   void SetUp() override;
 
+  // False: this part of a test cannot be shown on the bench, and the output has
+  // the reason, a member of BenchLimits.
+  static bool Shows(const char* why_not);
+
   // The options for TheDevice().
   testing::FakePlatformOptions Options() const;
   // Creates the platform; on an echo network unless `options` says otherwise.
   void Create() { Create(Options()); }
   void Create(testing::FakePlatformOptions options);
-  // Platform, driver, session.
+  // Platform, driver, session, link.
   void Up() { Up(Options(), kGeometry); }
   void Up(testing::FakePlatformOptions options,
           const packet_stream::SessionGeometry& geometry);
+  // A real PHY takes its time after a reset.
+  void AwaitLink();
+  // A session; where a driver runs, once it has link.
   void Open(const packet_stream::SessionGeometry& geometry = kGeometry);
 
   // Waits for the session until `done`, taking frames and serving the driver.
   // False: not within `timeout_ms`.
-  bool Pump(const std::function<bool()>& done, int timeout_ms = 10'000);
+  bool Pump(const std::function<bool()>& done,
+            int timeout_ms = testing::kPatienceMs);
   // Sends frames first … first + count - 1 of `bytes(number)` and waits until
   // each has come back whole. Reports what is missing.
   void Echo(uint32_t first, uint32_t count,
@@ -55,7 +71,7 @@ class Conformance : public ::testing::Test {
 
   // The wire's end of a NIC that is not plugged into an echo.
   void SendOnWire(const std::vector<uint8_t>& frame);
-  std::vector<uint8_t> TakeFromWire(int timeout_ms = 2000);
+  std::vector<uint8_t> TakeFromWire(int timeout_ms = testing::kPatienceMs);
   // The device has read all that was sent on the wire.
   bool WireIsEmpty() const;
   // Until the session is served and the receiver has its buffers, and all that

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "nic_driver/conformance/testing/device_bench.h"
-#include "nic_driver/conformance/testing/model_bench.h"
+#include "nic_driver/conformance/testing/pci_bench.h"
 #include "nic_model/vfio_user/client.h"
 #include "packet_stream/layout.h"
 
@@ -32,19 +32,22 @@ struct DeviceUnderTest {
   // Through the owner's connection; the link may take a moment to follow.
   absl::Status (*set_link)(vfio_user::Client& owner, bool up) = nullptr;
 
-  // --- Of a device that is no model ---
+  // --- Of a device that is no model: PCIe devices have it of their bench ---
   absl::StatusOr<std::unique_ptr<testing::DeviceBench>> (*make_device)(
-      const testing::DeviceOptions& options) = testing::ModelBench::Create;
+      const testing::DeviceOptions& options) = testing::ThePciBench().make;
   // False: this user can have none; the tests are to be skipped.
-  bool (*usable)() = [] { return true; };
+  bool (*usable)() = testing::ThePciBench().usable;
+  testing::BenchLimits limits = testing::ThePciBench().limits;
   // It reaches frames by DMA alone (S3).
   bool data_blind = true;
   // Of a frame to send.
   uint32_t max_tx_pieces = packet_stream::kMaxFramePieces;
   // The smallest buffers that a session may have.
   uint32_t least_buffer_bytes = 256;
-  // How many to open one after another: fewer where that takes its time.
-  uint32_t many_sessions = 1000;
+  // How many to start, and to open, one after another: fewer where that takes
+  // its time.
+  uint32_t many_drivers = testing::ThePciBench().many_drivers;
+  uint32_t many_sessions = testing::ThePciBench().many_sessions;
 };
 
 const DeviceUnderTest& TheDevice();

@@ -96,7 +96,7 @@ void MeasureEcho(size_t bytes) {
     for (size_t i = 0; i < count; ++i) {
       // Addresses only: the payload is not what is measured.
       std::fill_n(buffers[i].data, 14, uint8_t{2});
-      std::copy_n(testing::kNicMac.begin(), 6, buffers[i].data + 6);
+      std::copy_n(testing::NicMac().begin(), 6, buffers[i].data + 6);
       frames[i] = {.offset = buffers[i].offset,
                    .length = static_cast<uint16_t>(bytes)};
     }

@@ -10,10 +10,9 @@ TEST_F(Conformance, Attaches) {
   ASSERT_OK(platform_->StartDriver());
   const testing::DriverNews& news = platform_->news();
   EXPECT_EQ(news.attached->mac(),
-            std::string(testing::kNicMac.begin(), testing::kNicMac.end()));
+            std::string(testing::NicMac().begin(), testing::NicMac().end()));
   EXPECT_EQ(news.attached->max_mtu(), TheDevice().max_mtu);
-  ASSERT_OK(platform_->ServeUntil([&] { return news.link.has_value(); }));
-  EXPECT_TRUE(news.link->up());
+  ASSERT_NO_FATAL_FAILURE(AwaitLink());
   EXPECT_GT(news.link->speed_mbps(), 0u);
   EXPECT_TRUE(news.link->full_duplex());
 }

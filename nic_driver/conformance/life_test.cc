@@ -12,13 +12,14 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-// A session lives through twenty kills under load: no reconnect, nothing
+// A session lives through many kills under load: no reconnect, nothing
 // damaged, every frame accounted for (the ones in doubt as indeterminate).
 TEST_F(Conformance, S6_SessionSurvivesKills) {
   ASSERT_NO_FATAL_FAILURE(Up());
   Echo(0, 100);
   uint32_t next = 100;
-  for (int kill = 0; kill < 20; ++kill) {
+  const uint32_t kills = std::min(20u, TheDevice().many_drivers);
+  for (uint32_t kill = 0; kill < kills; ++kill) {
     // Frames that the dying driver holds.
     for (int i = 0; i < 200; ++i) {
       if (!testing::SendFrame(*session_, testing::MakeFrame(next, 60))) break;
@@ -29,9 +30,10 @@ TEST_F(Conformance, S6_SessionSurvivesKills) {
     ASSERT_OK(platform_->StartDriver());
     EXPECT_EQ(platform_->news().alloc_requests, 0u)
         << "prepared DMA was not used";
+    ASSERT_NO_FATAL_FAILURE(AwaitLink());
     // Until the session goes on, and what the dead one left is drained.
     ASSERT_TRUE(Pump([&] {
-      return session_->counters().recoveries == kill + 1u &&
+      return session_->counters().recoveries == kill + 1 &&
              session_->tx_in_flight() == 0;
     }));
     received_.clear();
@@ -41,7 +43,7 @@ TEST_F(Conformance, S6_SessionSurvivesKills) {
     }
   }
   const packet_stream::SessionCounters& counters = session_->counters();
-  EXPECT_EQ(counters.recoveries, 20u);
+  EXPECT_EQ(counters.recoveries, kills);
   EXPECT_EQ(counters.tx_submitted,
             counters.tx_done + counters.tx_indeterminate +
                 counters.tx_dropped_invalid + counters.tx_dropped_no_link +
@@ -65,11 +67,11 @@ TEST_F(Conformance, StartsOnADirtyDevice) {
 }
 
 // Stop ends the process with status 0 and gives back all DMA memory; the next
-// driver starts. A hundred times, and nothing is left over in the device.
+// driver starts. Many times, and nothing is left over in the device.
 TEST_F(Conformance, S10_AttachesAndDetachesWithoutALeak) {
   ASSERT_NO_FATAL_FAILURE(Create());
   size_t device_descriptors = 0;
-  for (int round = 0; round < 100; ++round) {
+  for (uint32_t round = 0; round < TheDevice().many_drivers; ++round) {
     ASSERT_OK(platform_->StartDriver());
     const auto exit = platform_->StopDriver();
     ASSERT_TRUE(exit.ok()) << exit.status();
@@ -87,7 +89,7 @@ TEST_F(Conformance, S10_AttachesAndDetachesWithoutALeak) {
 }
 
 // A thousand sessions, one after the other, leave nothing behind: descriptors,
-// memory, DMA areas. (Fewer, where the kernel waits for a while at each.)
+// memory, DMA areas. (Fewer, where each takes its time.)
 TEST_F(Conformance, S10_AThousandSessionsLeakNothing) {
   ASSERT_NO_FATAL_FAILURE(Create());
   ASSERT_OK(platform_->StartDriver());
@@ -140,6 +142,7 @@ TEST_F(Conformance, S4_NoDmaAfterSessionClosed) {
 
 // A new client never sees a frame that arrived before its session was open.
 TEST_F(Conformance, NoStaleFrameReachesANewSession) {
+  SKIP_IF(no_misses);
   testing::FakePlatformOptions options = Options();
   options.wire = true;
   ASSERT_NO_FATAL_FAILURE(Create(options));
@@ -173,7 +176,7 @@ TEST_F(Conformance, AnswersPingsWithProgress) {
 TEST_F(Conformance, S5_EndsWithTheSupervisor) {
   ASSERT_NO_FATAL_FAILURE(Up());
   platform_->driver().CloseChannel();
-  const auto exit = platform_->driver().WaitForExit(2000);
+  const auto exit = platform_->driver().WaitForExit(testing::kPatienceMs);
   ASSERT_TRUE(exit.ok()) << exit.status();
   EXPECT_EQ(*exit, 0);
 }

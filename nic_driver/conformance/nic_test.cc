@@ -262,11 +262,14 @@ TEST_F(Conformance, TransmitterBackpressureLosesNothing) {
   // The receiver's ring may be outrun; the transmitter loses none.
   ASSERT_TRUE(Pump(
       [&] { return received_.size() + platform_->port().rx_missed == sent; }));
+  const bool ordered = Shows(TheDevice().limits.no_order);
   uint32_t last = 0;
   for (size_t i = 0; i < received_.size(); ++i) {
     const auto number = testing::CheckFrame(received_[i].bytes);
     ASSERT_TRUE(number.has_value());
-    EXPECT_TRUE(i == 0 || *number > last) << *number << " after " << last;
+    if (ordered) {
+      EXPECT_TRUE(i == 0 || *number > last) << *number << " after " << last;
+    }
     last = *number;
   }
 }

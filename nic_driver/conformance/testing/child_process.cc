@@ -21,7 +21,7 @@ namespace bulkhead::nic_driver::testing {
 namespace {
 
 constexpr int kParentChannelFd = 3;
-constexpr int kReadyTimeoutMs = 10'000;
+constexpr int kReadyTimeoutMs = 60'000;
 
 int ExitStatus(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

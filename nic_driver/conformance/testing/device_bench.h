@@ -1,5 +1,6 @@
 // The NIC at the far end of a FakePlatform, and what its port is plugged into:
-// a model (model_bench.h), or a Linux interface (interface_bench.h).
+// a model (model_bench.h), a real PCIe function (card_bench.h), or a Linux
+// interface (interface_bench.h).
 #ifndef BULKHEAD_NIC_DRIVER_CONFORMANCE_TESTING_DEVICE_BENCH_H_
 #define BULKHEAD_NIC_DRIVER_CONFORMANCE_TESTING_DEVICE_BENCH_H_
 
@@ -18,9 +19,15 @@
 
 namespace bulkhead::nic_driver::testing {
 
-// Of every NIC under test.
-inline constexpr std::array<uint8_t, 6> kNicMac = {0x02, 0xb0, 0x1c,
-                                                   0x4e, 0xad, 0x01};
+using MacAddress = std::array<uint8_t, 6>;
+
+// Of every NIC under test that can be given one; see NicMac() of frames.h.
+inline constexpr MacAddress kNicMac = {0x02, 0xb0, 0x1c, 0x4e, 0xad, 0x01};
+
+// Bounds of all waits: against hangs only, since a test never depends on time,
+// and an emulated machine on a busy one pauses for seconds.
+inline constexpr int kPatienceMs = 60'000;
+inline constexpr uint64_t kPatienceNs = uint64_t{kPatienceMs} * 1'000'000;
 
 struct DeviceOptions {
   // false: the port echoes. true: what the NIC sends arrives at wire(), and the
@@ -28,13 +35,17 @@ struct DeviceOptions {
   bool wire = false;
   uint32_t max_mtu = 1500;
   uint32_t queues = 1;  // That the driver may use.
+  // Its description lies beside it.
+  std::string driver_program;
+
+  // --- Of a PCIe device ---
+  uint32_t vendor = 0x8086;
+  uint32_t device = 0x10d3;
+  uint32_t irq_vectors = 3;
 
   // --- Of a model ---
   std::string model_program;
   std::string model = "82574l";
-  uint32_t vendor = 0x8086;
-  uint32_t device = 0x10d3;
-  uint32_t irq_vectors = 3;
   std::vector<std::string> variant;  // Faults that do not count as such.
   std::vector<std::string> faults;
   // Through the owner's connection.

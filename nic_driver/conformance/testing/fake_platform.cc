@@ -11,12 +11,6 @@
 #include "base/errno_status.h"
 
 namespace bulkhead::nic_driver::testing {
-namespace {
-
-constexpr int kStartTimeoutMs = 10'000;
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<FakePlatform>> FakePlatform::Create(
     FakePlatformOptions options) {
   std::unique_ptr<FakePlatform> fake(new FakePlatform(std::move(options)));
@@ -107,12 +101,10 @@ absl::Status FakePlatform::SendGrant() {
 
 absl::Status FakePlatform::BeginDriver() {
   RETURN_IF_ERROR(SendGrant());
-  RETURN_IF_ERROR(ServeUntil(
-      [this] {
-        return (news_.started && news_.attached.has_value()) ||
-               !news_.failed.empty();
-      },
-      kStartTimeoutMs));
+  RETURN_IF_ERROR(ServeUntil([this] {
+    return (news_.started && news_.attached.has_value()) ||
+           !news_.failed.empty();
+  }));
   if (news_.failed.empty()) return absl::OkStatus();
   return absl::InternalError(news_.failed);
 }
@@ -154,7 +146,7 @@ absl::Status FakePlatform::ForgetDriver() {
 
 absl::StatusOr<int> FakePlatform::StopDriver() {
   RETURN_IF_ERROR(driver_->AskToStop());
-  const uint64_t deadline_ns = MonotonicNs() + 2'000'000'000;
+  const uint64_t deadline_ns = MonotonicNs() + kPatienceNs;
   absl::StatusOr<int> exit = absl::DeadlineExceededError("not yet");
   while (!exit.ok() && MonotonicNs() < deadline_ns) {
     exit = driver_->WaitForExit(1);

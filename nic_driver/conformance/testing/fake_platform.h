@@ -32,7 +32,6 @@ namespace bulkhead::nic_driver::testing {
 struct FakePlatformOptions : DeviceOptions {
   absl::StatusOr<std::unique_ptr<DeviceBench>> (*make_device)(
       const DeviceOptions& options) = nullptr;
-  std::string driver_program;
   platform::NicConfig config;
 };
 
@@ -101,7 +100,7 @@ class FakePlatform {
 
   // Serves the driver until `done` is true.
   absl::Status ServeUntil(const std::function<bool()>& done,
-                          int timeout_ms = 5000);
+                          int timeout_ms = kPatienceMs);
   // Serves what waits.
   absl::Status Serve() { return ServeOnce(0); }
 

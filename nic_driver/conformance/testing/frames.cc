@@ -4,7 +4,7 @@
 #include <array>
 #include <cstring>
 
-#include "nic_driver/conformance/testing/device_bench.h"
+#include "nic_driver/conformance/testing/pci_bench.h"
 
 namespace bulkhead::nic_driver::testing {
 namespace {
@@ -42,12 +42,14 @@ std::vector<uint8_t> Make(std::span<const uint8_t> destination,
 
 }  // namespace
 
+const MacAddress& NicMac() { return ThePciBench().nic_mac; }
+
 std::vector<uint8_t> MakeFrame(uint32_t number, size_t bytes) {
-  return Make(kOther, kNicMac, number, bytes);
+  return Make(kOther, NicMac(), number, bytes);
 }
 
 std::vector<uint8_t> MakeFrameToNic(uint32_t number, size_t bytes) {
-  return Make(kNicMac, kOther, number, bytes);
+  return Make(NicMac(), kOther, number, bytes);
 }
 
 std::optional<uint32_t> CheckFrame(std::span<const uint8_t> frame) {

@@ -7,12 +7,16 @@
 #include <span>
 #include <vector>
 
+#include "nic_driver/conformance/testing/device_bench.h"
 #include "packet_stream/client.h"
 
 namespace bulkhead::nic_driver::testing {
 
-// A frame from kMac to another station (or to `destination`), with `number` and
-// a pattern that depends on it.
+// Of the NIC under test.
+const MacAddress& NicMac();
+
+// A frame from the NIC to another station, with `number` and a pattern that
+// depends on it.
 std::vector<uint8_t> MakeFrame(uint32_t number, size_t bytes);
 // To the NIC, as another station would send it.
 std::vector<uint8_t> MakeFrameToNic(uint32_t number, size_t bytes);

@@ -1,15 +1,8 @@
 #include "nic_driver/conformance/testing/interface_bench.h"
 
-#include <arpa/inet.h>
 #include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <utility>
@@ -24,16 +17,7 @@
 namespace bulkhead::nic_driver::testing {
 namespace {
 
-using nic_model::Bump;
-
-// Local experimental ethertype (IEEE 802), of the suite's frames: what Linux
-// itself may say there is none of them.
-constexpr uint16_t kOwnType = 0x88b5;
-// All that a session can have under way.
-constexpr int kPeerBufferBytes = 64 << 20;
 constexpr uint32_t kSpeedMbps = 10'000;  // A veth's.
-// Against hangs.
-constexpr uint64_t kPatienceNs = 30'000'000'000;
 
 absl::StatusOr<int> IndexIn(const std::string& network_namespace) {
   ASSIGN_OR_RETURN(const auto interfaces,
@@ -72,20 +56,14 @@ absl::StatusOr<std::unique_ptr<DeviceBench>> InterfaceBench::Create(
   bench->state_.set_queues(options.queues == 1 ? 1 : options.queues + 1);
   RETURN_IF_ERROR(bench->MakePair(options.max_mtu));
   RETURN_IF_ERROR(bench->Take(options.max_mtu, xdp));
-  RETURN_IF_ERROR(bench->OpenPeer());
-  bench->stop_.Reset(::eventfd(0, EFD_CLOEXEC));
-  if (!bench->stop_.valid()) return ErrnoStatus("make an eventfd");
-  if (!options.wire) {
-    bench->echo_ = std::thread([raw = bench.get()] { raw->Echo(); });
-  }
+  // Of lanes the frames are TCP's.
+  ASSIGN_OR_RETURN(
+      bench->far_end_,
+      FarEnd::Create(
+          {.network_namespace = bench->lab_.name(1),
+           .type = bench->queues() > 1 ? uint16_t{ETH_P_ALL} : FarEnd::kOwnType,
+           .echo = !options.wire}));
   return bench;
-}
-
-InterfaceBench::~InterfaceBench() {
-  if (!echo_.joinable()) return;
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t told = ::write(stop_.get(), &one, sizeof(one));
-  echo_.join();
 }
 
 absl::Status InterfaceBench::MakePair(uint32_t mtu) {
@@ -131,57 +109,6 @@ absl::Status InterfaceBench::Take(uint32_t mtu, bool xdp) {
       queues());
   owner_->set_mtu(mtu);
   return absl::OkStatus();
-}
-
-absl::Status InterfaceBench::OpenPeer() {
-  // Of lanes the frames are TCP's. What the peer itself sends is nothing that
-  // came.
-  const uint16_t type = htons(queues() > 1 ? ETH_P_ALL : kOwnType);
-  RETURN_IF_ERROR(platform::InNamespace(lab_.name(1), [&] {
-    peer_.Reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    return peer_.valid() &&
-                   ::setsockopt(peer_.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING,
-                                &on, sizeof(on)) == 0
-               ? absl::OkStatus()
-               : ErrnoStatus("open the peer");
-  }));
-  ASSIGN_OR_RETURN(const int index, IndexIn(lab_.name(1)));
-  sockaddr_ll address = {};
-  address.sll_family = AF_PACKET;
-  address.sll_protocol = type;
-  address.sll_ifindex = index;
-  for (const int buffer : {SO_RCVBUFFORCE, SO_SNDBUFFORCE}) {
-    ::setsockopt(peer_.get(), SOL_SOCKET, buffer, &kPeerBufferBytes,
-                 sizeof(kPeerBufferBytes));
-  }
-  if (::bind(peer_.get(), reinterpret_cast<const sockaddr*>(&address),
-             sizeof(address)) != 0) {
-    return ErrnoStatus("bind the peer");
-  }
-  return absl::OkStatus();
-}
-
-// In a thread of its own: back to where it came from, in order. Counted before
-// it is sent, so that whoever has it finds it counted.
-void InterfaceBench::Echo() {
-  std::array<uint8_t, 16384> frame;
-  pollfd waiting[] = {{peer_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-  while (true) {
-    ::poll(waiting, 2, -1);
-    if (waiting[1].revents != 0) return;
-    const ssize_t got =
-        ::recv(peer_.get(), frame.data(), frame.size(), MSG_DONTWAIT);
-    if (got < 14) continue;
-    std::swap_ranges(frame.begin(), frame.begin() + 6, frame.begin() + 6);
-    Bump(port_.tx_frames);
-    Bump(port_.tx_bytes, static_cast<uint64_t>(got));
-    Bump(port_.rx_offered);
-    Bump(port_.rx_frames);
-    // While the link is down there is nobody to send to.
-    [[maybe_unused]] const ssize_t sent =
-        ::send(peer_.get(), frame.data(), static_cast<size_t>(got), 0);
-  }
 }
 
 absl::Status InterfaceBench::AddToGrant(platform::DeviceGrant* grant,

@@ -6,13 +6,11 @@
 #define BULKHEAD_NIC_DRIVER_CONFORMANCE_TESTING_INTERFACE_BENCH_H_
 
 #include <memory>
-#include <thread>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "base/unique_fd.h"
 #include "nic_driver/conformance/testing/device_bench.h"
+#include "nic_driver/conformance/testing/far_end.h"
 #include "platform_service/linux_interface/linux_owner.h"
 #include "platform_service/linux_interface/testing/veth_lab.h"
 
@@ -40,8 +38,6 @@ class InterfaceBench final : public DeviceBench {
   // Of a frame that an XDP socket on a veth sends: this kernel may know none in
   // several. 0: no socket can be opened.
   static uint32_t MaxXdpPieces();
-  ~InterfaceBench() override;
-
   absl::Status AddToGrant(platform::DeviceGrant* grant,
                           platform::FdList* fds) override;
   absl::Status SetBusMaster(bool on) override {
@@ -58,8 +54,10 @@ class InterfaceBench final : public DeviceBench {
                             platform::SessionGrant* grant,
                             platform::FdList* fds) override;
   absl::Status SetLink(bool up, platform::ToDriver* message) override;
-  int wire() const override { return peer_.get(); }
-  const nic_model::PortCounters& port() const override { return port_; }
+  int wire() const override { return far_end_->wire(); }
+  const nic_model::PortCounters& port() const override {
+    return far_end_->port();
+  }
   void Unplug() override { lab_.Ip(0, "link del ours"); }
   // All in this process.
   size_t OpenDescriptors() const override { return 0; }
@@ -71,18 +69,13 @@ class InterfaceBench final : public DeviceBench {
 
   absl::Status MakePair(uint32_t mtu);
   absl::Status Take(uint32_t mtu, bool xdp);
-  absl::Status OpenPeer();
   uint32_t queues() const { return state_.queues(); }
-  void Echo();
 
   platform::testing::VethLab lab_{
       2};  // Ours in the first, theirs in the second.
   platform::InterfaceState state_;
   std::unique_ptr<platform::LinuxOwner> owner_;
-  UniqueFd peer_;
-  nic_model::PortCounters port_ = {};  // The echo's.
-  UniqueFd stop_;
-  std::thread echo_;
+  std::unique_ptr<FarEnd> far_end_;
 };
 
 }  // namespace bulkhead::nic_driver::testing

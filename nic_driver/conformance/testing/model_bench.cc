@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/errno_status.h"
 #include "base/seqpacket.h"
+#include "nic_driver/conformance/testing/pci_bench.h"
 #include "nic_model/model.pb.h"
 
 namespace bulkhead::nic_driver::testing {
@@ -48,6 +49,11 @@ absl::StatusOr<UniqueFd> ListenStream(const std::string& path) {
 }
 
 }  // namespace
+
+const PciBench& ThePciBench() {
+  static const PciBench kBench = {.make = ModelBench::Create};
+  return kBench;
+}
 
 absl::StatusOr<std::unique_ptr<DeviceBench>> ModelBench::Create(
     const DeviceOptions& options) {
@@ -100,7 +106,7 @@ absl::Status ModelBench::StartModel() {
   }
   ASSIGN_OR_RETURN(model_, ChildProcess::Spawn(options_.model_program));
   RETURN_IF_ERROR(model_->Start("port0", 1, spec.SerializeAsString(), fds));
-  const uint64_t deadline_ns = MonotonicNs() + 5'000'000'000;
+  const uint64_t deadline_ns = MonotonicNs() + kPatienceNs;
   while (MonotonicNs() < deadline_ns) {
     pollfd waiting = {model_->channel_fd(), POLLIN, 0};
     ::poll(&waiting, 1, 100);
