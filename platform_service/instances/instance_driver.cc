@@ -103,11 +103,11 @@ void Instance::OnDmaFault(const std::string& text) {
 
 void Instance::HandleLink(const FromDriver::Link& link) {
   if (link.up() != facts_.link_up) {
+    const std::string medium =
+        absl::StrCat(link.speed_mbps(), " Mb/s, ",
+                     link.full_duplex() ? "full" : "half", " duplex");
     Record(link.up() ? "link_up" : "link_down",
-           link.up() && link.speed_mbps() != 0
-               ? absl::StrCat(link.speed_mbps(), " Mb/s, ",
-                              link.full_duplex() ? "full" : "half", " duplex")
-               : "");
+           link.up() && link.speed_mbps() != 0 ? medium : "");
   }
   facts_.link_up = link.up();
   facts_.speed_mbps = link.speed_mbps();
