@@ -207,7 +207,10 @@ TEST_F(Conformance, InterruptsAreFewerThanFrames) {
   ASSERT_TRUE(Pump([this] { return received_.size() >= kFrames; }));
   EXPECT_EQ(received_.size(), kFrames);
   EXPECT_LE(platform_->counters().interrupts - seen, kFrames / 10);
-  if (Shows(TheDevice().limits.no_witness)) {
+  // Without an event index, nobody but its driver silences a virtio device.
+  const std::vector<std::string>& variant = TheDevice().variant;
+  if (std::count(variant.begin(), variant.end(), "no_event_index") == 0 &&
+      Shows(TheDevice().limits.no_witness)) {
     EXPECT_LE(platform_->port().interrupts - raised, kFrames / 10);
   }
 }
