@@ -11,7 +11,7 @@ namespace bulkhead::nic_driver {
 
 // One block for each queue. Names follow Linux's rtnl_link_stats64 where it has
 // one. Every frame that goes no further is in exactly one counter (S8); what
-// the device dropped by itself is its own word, read every two seconds. One
+// the device dropped by itself is its own word, read every five seconds. One
 // writer, relaxed stores.
 struct DriverCounters {
   std::atomic<uint64_t> rx_packets;  // Published to a session.
