@@ -27,7 +27,6 @@ constexpr uint32_t kSrrctl = 0xc00c;
 constexpr uint32_t kRxdctl = 0xc028;
 constexpr uint32_t kEims = 0x1524;
 constexpr uint32_t kEimc = 0x1528;
-constexpr uint32_t kMdic = 0x0020;
 constexpr uint32_t kRctl = 0x0100;
 constexpr uint32_t kCtrl = 0x0000;
 constexpr uint32_t kStatus = 0x0008;

@@ -209,7 +209,8 @@ void LinuxNic::Receive(const Reception& reception) {
                          OpenReception(info_.interface_index, reception));
         return absl::OkStatus();
       });
-  if (!status.ok()) Record("refused", status.message());
+  // What is in force stays, and the next Configure tries again.
+  if (!status.ok()) return Record("refused", status.message());
   reception_ = reception;
   reception_socket_ = std::move(socket);
 }
